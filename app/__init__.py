@@ -1,0 +1,1 @@
+"""The instrumented Flask app that the lab watches."""

@@ -1,0 +1,1 @@
+"""An observability lab in Jupyter."""
