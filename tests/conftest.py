@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
+from tests.prometheus_lines import prometheus_binary  # noqa: F401 - a fixture
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

@@ -1,1 +1,1 @@
-"""."""
+"""The Prometheus server: find or fetch its binary, configure it, run it."""

@@ -1,1 +1,1 @@
-"""."""
+"""Asking Prometheus: PromQL in, DataFrames out."""

@@ -1,0 +1,89 @@
+"""The folder of one running lab: its logs, Prometheus's data, and who owns it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+_OWNER = "owner.json"
+_PREFIX = "run-"
+
+
+def state_path() -> Path:
+    """Return the user's state folder of the lab (platformdirs), made if it is not there."""
+    import platformdirs
+
+    path = platformdirs.user_state_path("observability-lab", appauthor=False)
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def process_identity(pid: int) -> dict[str, float] | None:
+    """Return what tells a process from a later one with the same number; None if it is gone."""
+    import psutil
+
+    try:
+        return {"pid": pid, "created": psutil.Process(pid).create_time()}
+    except psutil.NoSuchProcess:
+        return None
+
+
+class RunFolder:
+    """A folder that belongs to this process and goes away with the run.
+
+    Folders whose owner is gone (a killed kernel) are removed when the next one is made.
+
+    Args:
+        parent: where to make it; the user's state folder by default.
+    """
+
+    def __init__(self, parent: Path | None = None) -> None:
+        self._parent = parent or state_path() / "runs"
+        self._parent.mkdir(parents=True, exist_ok=True)
+        remove_orphans(self._parent)
+        self.path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self._parent))
+        self._owner_pid = os.getpid()
+        (self.path / _OWNER).write_text(json.dumps(process_identity(self._owner_pid)))
+
+    def log(self, name: str) -> Path:
+        """Return the path of a log in this folder."""
+        return self.path / f"{name}.log"
+
+    def close(self) -> None:
+        """Remove the folder; a forked copy of this object leaves it alone."""
+        if os.getpid() == self._owner_pid:
+            shutil.rmtree(self.path, ignore_errors=True)
+
+    def __repr__(self) -> str:
+        return f"<RunFolder {self.path}>"
+
+
+def remove_orphans(parent: Path) -> list[Path]:
+    """Remove the run folders whose owner no longer runs; return them."""
+    orphans = [folder for folder in parent.glob(f"{_PREFIX}*") if not _is_owned(folder)]
+    for folder in orphans:
+        shutil.rmtree(folder, ignore_errors=True)
+    return orphans
+
+
+def _is_owned(folder: Path) -> bool:
+    try:
+        owner = json.loads((folder / _OWNER).read_text())
+    except FileNotFoundError:
+        # Made a moment ago by another process that has not signed it yet, or half removed.
+        return _age_seconds(folder) < 60  # noqa: PLR2004 - a minute to sign
+    except (ValueError, OSError):
+        return False
+    return owner is not None and process_identity(int(owner["pid"])) == owner
+
+
+def _age_seconds(folder: Path) -> float:
+    import time
+
+    try:
+        return time.time() - folder.stat().st_mtime
+    except FileNotFoundError:
+        return float("inf")

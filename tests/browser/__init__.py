@@ -1,0 +1,1 @@
+"""The notebooks as a person sees them: real JupyterLab in headless Chromium."""

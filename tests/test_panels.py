@@ -1,0 +1,188 @@
+"""The control panel without a browser: its model, its widgets and its threads."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import ipywidgets as widgets
+import pytest
+
+from labkit.lab import Lab
+from labkit.panels.model import MAX_REQUESTS, MAX_SECONDS, ControlModel
+from labkit.traffic.shapes import Continuous, Controlled, Spike
+from tests.prometheus_lines import binaries
+from tests.waiting import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from labkit.panels.control import ControlPanel
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LABKIT_PROMETHEUS", str(binaries()[-1].path))
+        with Lab(seed=1) as lab:
+            yield lab
+
+
+@pytest.fixture
+def own_lab(monkeypatch) -> Iterator[Lab]:
+    """A lab for one test, which breaks it."""
+    monkeypatch.setenv("LABKIT_PROMETHEUS", str(binaries()[-1].path))
+    with Lab() as lab:
+        yield lab
+
+
+@pytest.fixture
+def model(lab: Lab) -> Iterator[ControlModel]:
+    model = ControlModel(lab.send)
+    yield model
+    for run in lab.runs:
+        if run.running:
+            run.stop()
+
+
+@pytest.fixture
+def panel(lab: Lab) -> Iterator[ControlPanel]:
+    panel = lab.panel()
+    yield panel
+    panel.close()
+    lab._panel = None
+
+
+def button(panel: ControlPanel, text: str) -> widgets.Button:
+    found = [b for b in descendants(panel.view.box) if getattr(b, "description", "") == text]
+    assert len(found) == 1
+    return found[0]
+
+
+def descendants(box: widgets.Box) -> Iterator[widgets.Widget]:
+    for child in box.children:
+        yield child
+        if isinstance(child, widgets.Box):
+            yield from descendants(child)
+
+
+def test_the_inputs_become_shapes(model: ControlModel):
+    assert model.shape("traffic") == Controlled(100, 60)
+    assert model.shape("continuous") == Continuous("normal")
+    model.threads, model.spike_seconds = 9, 7
+    assert model.shape("spike") == Spike(9, 7)
+
+
+@pytest.mark.parametrize(
+    ("trait", "value", "kept"),
+    [
+        ("requests", 0, 1),
+        ("requests", 10**9, MAX_REQUESTS),
+        ("seconds", -5, 1),
+        ("spike_seconds", 10**9, MAX_SECONDS),
+    ],
+)
+def test_bad_values_cannot_be_entered(model: ControlModel, trait: str, value: int, kept: int):
+    setattr(model, trait, value)
+    assert getattr(model, trait) == kept
+
+
+def test_a_second_start_is_refused_in_words_while_one_runs(model: ControlModel):
+    model.start("spike")
+    assert model.running
+    model.start("traffic")
+    assert "A spike is running (30 s left)" in model.notice
+    assert "Stop" in model.notice
+    model.stop()
+    assert (model.running, model.notice) == (False, "Stopped.")
+    model.stop()
+    assert model.notice == "Nothing is running."
+
+
+def test_progress_and_summary_follow_the_run_to_its_end(model: ControlModel, lab: Lab):
+    model.requests, model.seconds = 20, 1
+    model.mix = "errors"
+    model.start("traffic")
+
+    def ended() -> bool:
+        model.refresh()
+        return not model.running
+
+    wait_for(ended)
+    assert model.progress == 1.0
+    assert model.summary.startswith("controlled: sent 20 · errors ")
+    assert lab.runs[-1].stats.sent == 20
+
+
+def test_a_run_without_an_end_says_so(model: ControlModel):
+    model.start("continuous")
+    assert (model.running, model.progress) == (True, 0.0)
+    assert model.time_left == "until you stop it"
+    model.stop()
+
+
+def test_buttons_start_and_stop_and_the_chart_is_redrawn(panel: ControlPanel):
+    wait_for(lambda: panel.view._chart.value, 20)
+    first = panel.view._chart.value
+    assert bytes(first[:4]) == b"\x89PNG"
+    button(panel, "Start spike").click()
+    wait_for(lambda: panel.model.running)
+    wait_for(lambda: panel.view._chart.value != first, 20)
+    button(panel, "Stop").click()
+    wait_for(lambda: not panel.model.running)
+
+
+def test_a_slider_changes_the_faults_and_a_bad_value_is_put_back(panel: ControlPanel, lab: Lab):
+    sliders = [w for w in descendants(panel.view.box) if isinstance(w, widgets.FloatSlider)]
+    health, _, slow = sliders
+    health.value = 0.5
+    wait_for(lambda: lab.faults.health_failure_probability == 0.5)
+    slow.value = 0.0  # below slow_min_seconds
+    wait_for(lambda: "slow_min_seconds" in panel.model.notice)
+    assert panel.model.failed
+    wait_for(lambda: slow.value == lab.faults.slow_max_seconds)
+    lab.faults.preset("classic")
+
+
+def test_one_panel_for_a_lab_however_often_it_is_shown(panel: ControlPanel, lab: Lab):
+    assert lab.panel() is panel
+    assert "application/vnd.jupyter.widget-view+json" in panel._repr_mimebundle_()
+
+
+def test_a_killed_worker_is_reported_in_the_panel_and_the_next_run_works(own_lab: Lab):
+    panel = own_lab.panel()
+    button(panel, "Start spike").click()
+    wait_for(lambda: panel.model.running)
+    os.kill(own_lab._worker.pid, signal.SIGKILL)
+    wait_for(lambda: panel.model.failed)
+    assert "SIGKILL" in panel.model.notice
+    button(panel, "Start spike").click()
+    wait_for(lambda: panel.model.running)
+    assert not panel.model.failed
+
+
+def test_hostile_words_are_escaped(panel: ControlPanel):
+    panel.model.fail(ValueError("<script>alert(1)</script>"))
+    html = "".join(w.value for w in descendants(panel.view.box) if isinstance(w, widgets.HTML))
+    assert "<script>" not in html
+    assert "&lt;script&gt;" in html
+
+
+def test_the_panel_survives_the_lab_stopping_under_it(own_lab: Lab):
+    panel = own_lab.panel()
+    button(panel, "Start spike").click()
+    wait_for(lambda: panel.model.running)
+    own_lab.stop()
+    assert "The lab has stopped" in panel.model.notice
+    assert button(panel, "Start spike").disabled
+    panel.model.start("spike")
+    assert not panel.model.running
+
+
+def test_a_prometheus_that_is_gone_is_said_under_the_chart(own_lab: Lab):
+    panel = own_lab.panel()
+    wait_for(lambda: panel.view._chart.value, 20)
+    os.kill(own_lab._prometheus.pid, signal.SIGKILL)
+    wait_for(lambda: "stands still" in panel.view._chart_note.value, 20)
+    assert panel.view._chart.value, "the last picture stays"

@@ -1,0 +1,369 @@
+"""Runs of the real worker against a real server."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from labkit.errors import LabError, TargetRefused
+from labkit.traffic import (
+    Caps,
+    Constant,
+    Continuous,
+    Controlled,
+    Ramp,
+    Spike,
+    StillRunning,
+    Wave,
+    Worker,
+)
+from tests.traffic_target import rude_server, target_server
+from tests.waiting import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from labkit.traffic import Stats
+    from tests.traffic_target import Target
+
+OK = {"/ok": 1}
+
+
+@pytest.fixture(scope="module")
+def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
+    with Worker(log=tmp_path_factory.mktemp("traffic") / "worker.log") as worker:
+        wait_for(lambda: worker.pid)  # so that the leak detector finds it there before a test
+        yield worker
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Target]:
+    with target_server() as target:
+        yield target
+
+
+@pytest.fixture
+def target(served: Target) -> Iterator[Target]:
+    served.reset()
+    served.release.clear()
+    yield served
+    served.release.set()
+    wait_for(lambda: served.in_flight == 0)
+
+
+def balanced(stats: Stats) -> bool:
+    ended = stats.responses + stats.timed_out + stats.cancelled + stats.failed
+    return stats.sent == ended + stats.in_flight
+
+
+def test_controlled_sends_exactly_that_many_evenly(worker: Worker, target: Target):
+    run = worker.start(target.url, Controlled(40, 1.0), mix={"/ok": 3, "/fail": 1}, seed=1)
+    stats = run.wait(20)
+    assert stats.sent == stats.responses == 40
+    assert Counter(stats.by_endpoint) == target.counts
+    assert stats.by_status == {200: target.counts["/ok"], 500: target.counts["/fail"]}
+    assert stats.errors_by_type == {"database_error": target.counts["/fail"]}
+    assert (stats.state, run.progress, run.seconds_left, run.name) == (
+        "finished", 1.0, 0.0, "controlled",
+    )  # fmt: skip
+    starts = np.sort(stats._samples.rows["start"])  # type: ignore[union-attr]
+    lateness = starts - np.arange(40) / 40
+    assert np.median(lateness) < 0.02
+    assert stats.seconds >= 1.0
+    assert 0.9 < run.ended_at - run.started_at < 10
+
+
+def test_open_loop_does_not_wait_for_answers(worker: Worker, target: Target):
+    run = worker.start(target.url, Controlled(30, 0.3), mix={"/hang": 1})
+    wait_for(lambda: target.in_flight == 30)
+    target.release.set()
+    stats = run.wait(20)
+    assert stats.responses == target.most_in_flight == 30
+    assert stats.quantile(0.5, of="intended") >= stats.quantile(0.5) > 0
+
+
+def test_the_achieved_rate_counts_what_came_while_the_shape_lasted(worker: Worker, target: Target):
+    run = worker.start(target.url, Controlled(10, 0.5), mix={"/hang": 1, "/ok": 1}, seed=2)
+    wait_for(lambda: len(target.paths) == 10 and run.seconds > 0.6)
+    target.release.set()
+    stats = run.wait(20)
+    assert stats.responses == 10
+    assert stats.rate == pytest.approx(target.counts["/ok"] / 0.5)
+
+
+def test_a_spike_has_that_many_users_and_no_more(worker: Worker, target: Target):
+    stats = worker.start(target.url, Spike(7, 0.6), mix={"/brief": 1}).wait(20)
+    assert target.most_in_flight == 7
+    assert stats.responses == len(target.paths) > 7
+    assert stats.cancelled == stats.failed == 0
+
+
+def test_continuous_waits_after_each_answer_until_stopped(worker: Worker, target: Target):
+    run = worker.start(target.url, Continuous("high"), mix={"/brief": 1}, seed=3)
+    assert run.progress is None
+    assert run.seconds_left is None
+    wait_for(lambda: run.stats.responses >= 4)
+    stats = run.stop()
+    assert stats.state == "stopped"
+    assert target.most_in_flight == 1
+    gaps = np.diff(target.arrivals)
+    assert min(gaps) >= 0.1 + 0.05  # the shortest wait, after the answer
+
+
+def test_stop_is_quick_with_requests_hanging_and_counts_them(worker: Worker, target: Target):
+    run = worker.start(target.url, Spike(20, 60), mix={"/hang": 1})
+    wait_for(lambda: target.in_flight == 20)
+    begin = time.monotonic()
+    stats = run.stop()
+    assert time.monotonic() - begin < 1.0
+    assert stats.cancelled == stats.sent == 20
+    assert balanced(stats)
+    assert run.stop() is stats
+    assert run not in worker.runs
+    assert not run.running
+    assert 0 < run.progress < 1
+
+
+def test_a_request_that_takes_too_long_is_timed_out_not_a_response(worker: Worker, target: Target):
+    run = worker.start(target.url, Controlled(5, 0.1), mix={"/hang": 1}, timeout=0.3)
+    stats = run.wait(20)
+    assert (stats.timed_out, stats.responses) == (5, 0)
+    assert balanced(stats)
+    assert "None of 5 requests was answered (5 timed out)" in repr(stats)
+
+
+def test_a_target_that_is_down_is_counted_and_told(worker: Worker):
+    with target_server(threads=1) as gone:
+        url = gone.url
+    for shape in (Controlled(10, 0.2), Spike(2, 0.5)):
+        stats = worker.start(url.replace("127.0.0.1", "localhost"), shape).wait(20)
+        assert stats.failed == stats.sent
+        assert set(stats.failed_by_reason) == {"connection refused"}
+        assert "connection refused" in stats.problem
+    assert stats.sent <= 2 * 6  # users pause after a failure, and do not spin
+
+
+def test_redirects_are_not_followed(worker: Worker, target: Target):
+    stats = worker.start(target.url, Controlled(5, 0.1), mix={"/away": 1}).wait(20)
+    assert stats.by_status == {302: 5}
+    assert target.counts == {"/away": 5}
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort", "broken answer"),
+        (b"nonsense\r\n\r\n", "broken answer"),
+        (b"", "disconnected"),
+    ],
+)
+def test_half_an_answer_is_a_failure(worker: Worker, answer: bytes, why: str):
+    with rude_server(answer) as server:
+        stats = worker.start(server.url, Controlled(2, 0.1)).wait(20)
+    assert stats.failed_by_reason == {why: 2}
+    assert stats.responses == 0
+
+
+def test_no_request_is_sent_twice_when_a_kept_connection_breaks(worker: Worker):
+    with rude_server(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", keeps=True) as server:
+        stats = worker.start(server.url, Controlled(10, 0.5)).wait(20)
+        assert server.requests == stats.sent == 10
+    assert stats.failed_by_reason == {"disconnected": 5}
+    assert balanced(stats)
+
+
+def test_requests_beyond_the_cap_in_flight_are_dropped_and_counted(tmp_path, target: Target):
+    with Worker(log=tmp_path / "log", caps=Caps(in_flight=6)) as worker:
+        run = worker.start(target.url, Controlled(20, 0.4), mix={"/hang": 1}, timeout=30)
+        wait_for(lambda: run.stats.dropped == 14)
+        target.release.set()
+        stats = run.wait(20)
+    assert (stats.sent, stats.responses, stats.dropped) == (6, 6, 14)
+    assert "14 requests were not sent" in stats.problem
+
+
+def test_a_seed_repeats_the_sequence_of_requests(worker: Worker, target: Target):
+    mix = {"/ok": 1, "/fail": 1, "/a": 1}
+
+    def sequence(shape, seed: int) -> list[int]:
+        stats = worker.start(target.url, shape, mix=mix, seed=seed).wait(20)
+        rows = np.sort(stats._samples.rows, order="start")
+        return rows["endpoint"].tolist()
+
+    assert sequence(Controlled(30, 0.3), 5) == sequence(Controlled(30, 0.3), 5)
+    assert sequence(Controlled(30, 0.3), 5) != sequence(Controlled(30, 0.3), 6)
+    one, other = (sequence(Spike(1, 0.2), 5) for _ in range(2))
+    shorter = min(len(one), len(other))
+    assert shorter > 5
+    assert one[:shorter] == other[:shorter]
+
+
+def test_without_a_seed_the_one_drawn_is_told(worker: Worker, target: Target):
+    seeds = {worker.start(target.url, Controlled(1, 0.01), mix=OK).seed for _ in range(3)}
+    assert len(seeds) == 3
+    wait_for(lambda: not worker.runs)
+
+
+def test_set_rate_changes_a_constant_that_runs(worker: Worker, target: Target):
+    run = worker.start(target.url, Constant(0.1, 1.2), mix=OK)
+    wait_for(lambda: len(target.paths) == 1)
+    run.set_rate(100)  # it was asleep for ten seconds; it must wake
+    wait_for(lambda: len(target.paths) > 20)
+    run.set_rate(1)
+    stats = run.wait(20)
+    assert 20 < stats.sent < 120
+    assert stats.sent == stats.responses == len(target.paths)
+    assert run.shape == Constant(1, 1.2)
+    with pytest.raises(LabError, match="has ended"):
+        run.set_rate(5)
+
+
+def test_set_rate_refuses_what_it_cannot_do(worker: Worker, target: Target):
+    constant = worker.start(target.url, Constant(1, 5), mix=OK)
+    spike = worker.start(target.url, Spike(1, 5), mix={"/brief": 1})
+    for run, rate, words in [
+        (constant, 0, "rate must be more than 0"),
+        (constant, 2001, "at most 2,000"),
+        (spike, 5, "only a Constant"),
+    ]:
+        with pytest.raises(ValueError, match=words):
+            run.set_rate(rate)
+    assert constant.shape.rate == 1
+    assert {run.stop().state for run in (constant, spike)} == {"stopped"}
+
+
+@pytest.mark.parametrize(
+    "shape", [Ramp(0, 60, 0.5), Wave(0, 80, 0.5, 0.5), Controlled(5, 0.2).then(Constant(50, 0.2))]
+)
+def test_the_other_open_loop_shapes_send_what_they_say(worker: Worker, target: Target, shape):
+    stats = worker.start(target.url, shape, mix=OK).wait(20)
+    assert stats.sent == stats.responses == shape.count == len(target.paths)
+
+
+def test_two_runs_at_once_keep_their_own_books(worker: Worker, target: Target):
+    slow = worker.start(target.url, Constant(20, 30), mix={"/slow-one": 1})
+    quick = worker.start(target.url, Controlled(20, 0.3), mix={"/quick": 1})
+    assert worker.runs == (slow, quick)
+    assert quick.wait(20).by_endpoint == {"/quick": 20}
+    assert slow.running
+    assert slow.stop().by_endpoint == {"/slow-one": target.counts["/slow-one"]}
+
+
+def test_figures_add_up_while_it_runs(worker: Worker, target: Target):
+    run = worker.start(target.url, Spike(4, 1.0), mix={"/brief": 2, "/ok": 1, "/fail": 1})
+    seen = [run.stats]
+    while run.running:
+        if run.stats is not seen[-1]:
+            seen.append(run.stats)
+        time.sleep(0.02)
+    assert len(seen) > 3
+    assert all(balanced(stats) for stats in [*seen, run.stats])
+    assert [stats.sent for stats in seen] == sorted(stats.sent for stats in seen)
+    assert run.stats.sent == run.stats.responses == len(target.paths)
+
+
+def test_wait_gives_up_in_words_and_leaves_the_run_going(worker: Worker, target: Target):
+    run = worker.start(target.url, Continuous("high"), mix=OK)
+    with pytest.raises(StillRunning, match=r"goes on after 0\.1 s") as caught:
+        run.wait(0.1)
+    assert isinstance(caught.value, TimeoutError)
+    assert "run.stop()" in caught.value.next_step
+    assert run.running
+    run.stop()
+
+
+def test_an_interrupt_ends_the_wait_and_leaves_the_run_going(worker: Worker, target: Target):
+    run = worker.start(target.url, Continuous("high"), mix=OK)
+    interrupt = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
+    interrupt.start()
+    with pytest.raises(KeyboardInterrupt):
+        run.wait()
+    interrupt.join(5)
+    before = run.stats.responses
+    wait_for(lambda: run.stats.responses > before)
+    run.stop()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="processes cannot be suspended by signal")
+def test_late_sends_are_counted_and_hidden_from_no_latency(worker: Worker, target: Target):
+    run = worker.start(target.url, Constant(100, 1.5), mix=OK)
+    wait_for(lambda: run.stats.responses > 10)
+    os.kill(worker.pid, signal.SIGSTOP)
+    wait_for(lambda: run.seconds > 1.0)
+    os.kill(worker.pid, signal.SIGCONT)
+    stats = run.wait(20)
+    assert stats.sent == stats.responses == 150
+    assert stats.late > 20
+    assert stats.quantile(1, of="intended") > 0.2
+    assert stats.lateness().max() > 0.2
+
+
+def test_wait_without_an_end_returns_when_another_thread_stops_the_run(
+    worker: Worker, target: Target
+):
+    run = worker.start(target.url, Continuous("high"), mix=OK)
+    stopper = threading.Timer(0.3, run.stop)
+    stopper.start()
+    assert run.wait().state == "stopped"
+    stopper.join(5)
+
+
+def test_headers_are_sent(worker: Worker, target: Target):
+    worker.start(target.url, Controlled(1, 0.01), mix=OK, headers={"X-Tenant": "a"}).wait(20)
+    assert target.headers["HTTP_X_TENANT"] == "a"
+    assert target.headers["HTTP_USER_AGENT"] == "labkit-traffic"
+
+
+def test_other_machines_and_too_much_are_refused_before_anything_is_sent(
+    worker: Worker, target: Target
+):
+    with pytest.raises(TargetRefused, match="not this machine"):
+        worker.start("http://192.0.2.1:80", Controlled(1, 1))
+    for shape, words in [
+        (Controlled(2001, 1), "at most 2,000 requests per second"),
+        (Spike(501, 1), "from 1 to 500"),
+        (Constant(1, 90_000), "at most 86,400"),
+        ("spike", "one from labkit.traffic"),
+    ]:
+        with pytest.raises(ValueError, match=words):
+            worker.start(target.url, shape)
+    with pytest.raises(ValueError, match="timeout must be more than 0"):
+        worker.start(target.url, Spike(1, 1), timeout=0)
+    assert not worker.runs
+    assert not target.paths
+
+
+def test_caps_count_all_runs_together(worker: Worker, target: Target):
+    spike = worker.start(target.url, Spike(3, 30), mix={"/hang": 1})
+    with pytest.raises(ValueError, match="makes it 501"):
+        worker.start(target.url, Spike(498, 1))
+    spike.stop()
+
+
+def test_closed_loops_are_held_to_the_highest_rate(tmp_path, target: Target):
+    with Worker(log=tmp_path / "log", caps=Caps(requests_per_second=50)) as worker:
+        stats = worker.start(target.url, Spike(4, 1.0), mix=OK).wait(20)
+    assert stats.responses <= 51
+
+
+def test_a_run_without_an_end_ends_at_the_cap(tmp_path, target: Target):
+    with Worker(log=tmp_path / "log", caps=Caps(seconds=0.3)) as worker:
+        stats = worker.start(target.url, Continuous("high"), mix=OK).wait(20)
+    assert stats.state == "finished"
+
+
+def test_the_reprs_say_what_is_going_on(worker: Worker, target: Target):
+    run = worker.start(target.url, Controlled(2, 0.05), mix={"/ok?<b>": 1})
+    run.wait(20)
+    assert "Controlled(requests=2, seconds=0.05)" in repr(run)
+    assert "2 responses" in repr(run)
+    assert "<b>Controlled" in run._repr_html_()
+    assert "/ok?&lt;b&gt;" in run._repr_html_()
