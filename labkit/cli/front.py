@@ -1,35 +1,18 @@
-"""The `labkit` command: thin, over what the notebook uses."""
+"""`labkit lab` and `labkit prometheus`: open the notebooks, and see which Prometheus is used."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
-from labkit import __version__
-from labkit.errors import LabError
+if TYPE_CHECKING:
+    from labkit.prometheus.binary import Binary
 
 
-class _Group(click.Group):
-    """Commands whose failures are the lab's own words, with exit code 1 and no traceback."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except LabError as error:
-            click.echo(f"{type(error).__name__}: {error}", err=True)
-            ctx.exit(1)
-
-
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="labkit")
-def main() -> None:
-    """An observability lab: an instrumented app, a real Prometheus, traffic and PromQL."""
-
-
-@main.command()
+@click.command()
 @click.argument("folder", required=False, type=click.Path(file_okay=False, path_type=Path))
 @click.option("--port", type=click.IntRange(1, 65535), help="Port; by default a free one.")
 @click.option(
@@ -45,11 +28,11 @@ def lab(folder: Path | None, port: int | None, browser: bool | None) -> None:
     """
     from labkit.jupyter import open_lab
 
-    _have_prometheus()
+    have_prometheus()
     sys.exit(open_lab(folder=folder, port=port, browser=browser, tell=click.echo))
 
 
-@main.command()
+@click.command()
 def prometheus() -> None:
     r"""Show which Prometheus the lab uses; fetch one if there is none.
 
@@ -57,14 +40,14 @@ def prometheus() -> None:
     Looked for in this order: LABKIT_PROMETHEUS, PATH, the lab's cache, the official release,
     the package of Debian or Ubuntu.
     """
-    binary = _have_prometheus()
+    binary = have_prometheus()
     click.echo(f"Prometheus {binary.version}")
     click.echo(f"  binary    {binary.path}")
     click.echo(f"  promtool  {binary.promtool or 'not found: rules cannot be tested'}")
     click.echo(f"  from      {binary.source}")
 
 
-def _have_prometheus() -> Any:
+def have_prometheus() -> Binary:
     """Find Prometheus, with a line of progress while it is fetched."""
     from labkit.progress import Progress
     from labkit.prometheus.binary import find_prometheus
