@@ -8,6 +8,7 @@ Importing it is quick: pandas, matplotlib, Flask and ipywidgets load when they a
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from labkit.errors import (
@@ -22,7 +23,8 @@ from labkit.errors import (
 )
 
 if TYPE_CHECKING:
-    from labkit.lab import Lab, current, start
+    from labkit.lab import Lab
+    from labkit.opening import connect, current, start
 
 __version__ = "0.1.0"
 
@@ -36,21 +38,25 @@ __all__ = [
     "StartupTimeout",
     "TargetRefused",
     "WorkerDied",
+    "connect",
     "current",
     "start",
 ]
 
-_IN_LAB = {"Lab", "current", "start"}
+_HOMES = {
+    "Lab": "labkit.lab",
+    "connect": "labkit.opening",
+    "current": "labkit.opening",
+    "start": "labkit.opening",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Load `labkit.lab` when one of its names is first used."""
-    if name in _IN_LAB:
-        import labkit.lab
-
-        return getattr(labkit.lab, name)
+    """Load the lab when one of its names is first used."""
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_IN_LAB])
+    return sorted([*globals(), *_HOMES])

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import atexit
-import secrets
 import threading
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
 
 from labkit.errors import LabError, PrometheusExited, WorkerDied
+from labkit.localapp import LocalApp
 from labkit.processes import tail
 from labkit.progress import Progress
 from labkit.prometheus.binary import find_prometheus
 from labkit.prometheus.server import PrometheusServer
 from labkit.promql.client import Client
+from labkit.registry import announce
 from labkit.runfolder import RunFolder
-from labkit.server import AppServer
 from labkit.status import Part, Status
 from labkit.traffic.run import Worker
 from labkit.traffic.shapes import Continuous, Controlled, Spike
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from app.faults import Faults
     from labkit.panels.control import ControlPanel
+    from labkit.remote import RemoteApp, RemoteFaults
     from labkit.traffic.run import TrafficRun
     from labkit.traffic.shapes import Shape
 
@@ -40,9 +41,6 @@ _Part = TypeVar("_Part")
 
 LOGS = ("app", "prometheus", "traffic")
 FIRST_SCRAPE_SECONDS = 30.0
-
-_lock = threading.RLock()
-_current: Lab | None = None
 
 
 class Log(str):
@@ -68,6 +66,10 @@ class Lab:
         name: what tells this lab from another one in the same notebook.
     """
 
+    kind = "lab"
+    allow_remote = False
+    latest: ClassVar[Lab | None] = None  # the one started last; `labkit.current()` tells it
+
     def __init__(
         self,
         *,
@@ -86,8 +88,7 @@ class Lab:
         self.name = name or "lab"
         self.runs: list[TrafficRun] = []
         self._folder: RunFolder | None = None
-        self._app: Any = None
-        self._server: AppServer | None = None
+        self._app: LocalApp | RemoteApp | None = None
         self._prometheus: PrometheusServer | None = None
         self._client: Client | None = None
         self._worker: Worker | None = None
@@ -113,51 +114,58 @@ class Lab:
                     self.stop()
                     raise
                 atexit.register(self.stop)
-            _set_current(self)
+            Lab.latest = self
             return self
 
     def _start(self, progress: Progress) -> None:
         progress.say("Starting the app …")
-        self._folder = RunFolder()
-        self._closing.callback(self._folder.close)
-        self._start_app(self._folder)
+        folder = self._start_folder()
+        app = LocalApp(folder, port=self.app_port, threads=self.app_threads, seed=self.seed)
+        self._app = app
+        self._closing.callback(app.stop)
         progress.say("Looking for Prometheus …")
         binary = find_prometheus(progress=progress.stage)
         progress.say(f"Starting Prometheus {binary.version} …")
-        assert self._server is not None  # noqa: S101 - _start_app made it
         self._prometheus = PrometheusServer(
             binary,
-            {"app-1": f"127.0.0.1:{self._server.port}"},
-            directory=self._folder.path / "prometheus",
+            {"app-1": f"127.0.0.1:{app.port}"},
+            directory=folder.path / "prometheus",
             scrape_interval=self.scrape_interval,
             port=self.prometheus_port,
         )
         self._closing.callback(self._prometheus.close)
-        self._client = Client(self._prometheus.url, scrape_interval=self.scrape_interval)
-        self._closing.callback(self._client.close)
+        self._start_client(
+            Client(self._prometheus.url, scrape_interval=self.scrape_interval),
+        )
         self._start_worker()
         progress.say("Prometheus is up; waiting for its first scrape of the app (about 5 s) …")
-        self._client.wait_for(
+        self._part(self._client).wait_for(
             'up{job="flask"} == 1',
             timeout=FIRST_SCRAPE_SECONDS + self.scrape_interval,
             alive=self._check,
         )
+        self._announce(app, folder)
 
-    def _start_app(self, folder: RunFolder) -> None:
-        config = {
-            "TOKEN": secrets.token_urlsafe(16),
-            "SEED": self.seed,
-            "LOG": folder.log("app"),
-        }
-        self._app = _create_app(config)
-        self._closing.callback(self._app.extensions["log"].close)
-        self._server = AppServer(
-            self._app,
-            port=self.app_port,
-            threads=self.app_threads,
-            log=folder.log("server"),
+    def _announce(self, app: LocalApp, folder: RunFolder) -> None:
+        """Let the `labkit` commands of this user find the lab."""
+        entry = announce(
+            self.kind,
+            name=self.name,
+            url=app.url,
+            prometheus_url=self.prometheus_url,
+            token=app.token,
+            folder=folder.path,
         )
-        self._closing.callback(self._server.close)
+        self._closing.callback(entry.withdraw)
+
+    def _start_folder(self) -> RunFolder:
+        self._folder = RunFolder()
+        self._closing.callback(self._folder.close)
+        return self._folder
+
+    def _start_client(self, client: Client) -> None:
+        self._client = client
+        self._closing.callback(client.close)
 
     def _start_worker(self) -> None:
         self._worker = Worker(log=self._part(self._folder).log("traffic"))
@@ -167,10 +175,23 @@ class Lab:
         """Stop everything the lab started and wait until it is gone. Idempotent."""
         with self._life:
             atexit.unregister(self.stop)
-            self._app = self._server = self._prometheus = self._client = None
+            self._app = self._prometheus = self._client = None
             self._worker = self._panel = self._folder = None
             self._background_errors.clear()
             self._closing.close()
+
+    def stop_app(self) -> None:
+        """Stop the app alone: its target goes down, `up` becomes 0."""
+        self._any_app().stop()
+
+    def start_app(self) -> None:
+        """Start the app again, on the same port and with its counters from zero."""
+        self._any_app().start()
+
+    def restart_app(self) -> None:
+        """Stop the app and start it again: every counter is reset, the faults stay."""
+        self.stop_app()
+        self.start_app()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -188,40 +209,46 @@ class Lab:
     @property
     def running(self) -> bool:
         """Whether the lab was started and not stopped."""
-        return self._server is not None
+        return self._folder is not None
 
     @property
     def url(self) -> str:
         """The app's address."""
-        return self._part(self._server).url
+        return self._any_app().url
 
     @property
     def prometheus_url(self) -> str:
         """Prometheus's address."""
-        return self._part(self._prometheus).url
+        return self._part(self._client).url
 
     @property
-    def faults(self) -> Faults:
+    def faults(self) -> Faults | RemoteFaults:
         """The app's error probabilities and latencies; assign to its fields while it runs."""
         self._check()
-        faults: Faults = self._part(self._app).extensions["faults"]
-        return faults
+        return self._any_app().faults
 
     def status(self) -> Status:
         """Return what runs, where, and how it is."""
-        if self._server is None or self._prometheus is None:
+        if not self.running:
             return Status(f"{self.name}: stopped; labkit.start() starts a lab")
-        code = self._prometheus.poll()
-        prometheus = Part(
-            "Prometheus",
-            "up" if code is None else "down",
-            f"version {self._prometheus.binary.version}, scrapes every {self.scrape_interval:g} s"
-            if code is None
-            else f"ended with exit code {code}: lab.stop(), then labkit.start()",
-            self._prometheus.url if code is None else None,
-        )
-        app = Part("App", "up", f"metrics at {self._server.url}/metrics", self._server.url)
-        return Status(f"{self.name}: running", (app, prometheus, self._traffic_part()))
+        parts = (self._app_part(), self._prometheus_part(), self._traffic_part())
+        return Status(f"{self.name}: running", parts)
+
+    def _app_part(self) -> Part:
+        app = self._any_app()
+        if not app.running:
+            return Part("App", "down", "stopped: lab.start_app() starts it again")
+        return Part("App", "up", f"metrics at {app.url}/metrics", app.url)
+
+    def _prometheus_part(self) -> Part:
+        server = self._part(self._prometheus)
+        code = server.poll()
+        if code is not None:
+            return Part(
+                "Prometheus", "down", f"ended with exit code {code}: lab.stop(), labkit.start()"
+            )
+        detail = f"version {server.binary.version}, scrapes every {self.scrape_interval:g} s"
+        return Part("Prometheus", "up", detail, server.url)
 
     def _traffic_part(self) -> Part:
         if self._worker is None or not self._worker.alive:
@@ -229,20 +256,24 @@ class Lab:
         active = [run for run in self.runs if run.running]
         if not active:
             return Part("Traffic", "idle", "lab.panel(), lab.traffic(), lab.spike()")
-        return Part("Traffic", "running", "; ".join(map(str, active)))
+        return Part("Traffic", "running", "; ".join(repr(run.shape) for run in active))
 
-    def logs(self, name: str, lines: int = 50) -> str:
+    def logs(self, name: str, lines: int = 50) -> Log:
         """Return the last lines of a log.
 
         Args:
             name: app, prometheus or traffic.
             lines: how many at most.
+
+        Raises:
+            ValueError: there is no such log.
         """
         if name not in LOGS:
             raise ValueError(f"there is no log {name!r}; the logs are {', '.join(LOGS)}")
         folder = self._part(self._folder)
-        path = self._part(self._prometheus).log if name == "prometheus" else folder.log(name)
-        text = tail(path, lines)
+        if name == "prometheus" and self._prometheus is not None:
+            return Log(self._prometheus.tail(lines))
+        text = tail(folder.log(name), lines)
         if name == "app" and (warnings := tail(folder.log("server"), lines)):
             text += f"\n--- warnings and exceptions ---\n{warnings}"
         return Log(text)
@@ -291,8 +322,9 @@ class Lab:
         self._check()
         if seed is None and self.seed is not None:
             seed = self.seed + len(self.runs)
+        worker, url = self._part(self._worker), self.url
         try:
-            run = self._part(self._worker).start(self.url, shape, mix=mix, seed=seed)
+            run = worker.start(url, shape, mix=mix, seed=seed, allow_remote=self.allow_remote)
         except WorkerDied:
             self._start_worker()  # so that the next call works
             raise
@@ -317,7 +349,7 @@ class Lab:
         self,
         promql: str,
         minutes: float = 5,
-        step: float | None = None,
+        step: float | str | None = None,
         start: Time | None = None,
         end: Time | None = None,
     ) -> pd.DataFrame:
@@ -326,9 +358,12 @@ class Lab:
         Args:
             promql: the expression.
             minutes: how far back from ``end``, where no ``start`` is given.
-            step: seconds between two points; like Grafana's by default.
+            step: seconds between two points, or "1m30s"; like Grafana's by default.
             start: unix seconds or an aware datetime.
             end: the same; now by default.
+
+        Raises:
+            QueryError: Prometheus refused it; its words, with a caret under the place.
         """
         return self._asking().query_range(promql, minutes, step, start, end)
 
@@ -341,10 +376,21 @@ class Lab:
         return self._asking().metrics()
 
     def plot(self, promql: str, minutes: float = 5, ax: Axes | None = None) -> Axes:
-        """Draw an expression over the last minutes; return the Axes."""
-        from labkit import plots
+        """Draw an expression over the last minutes; return the Axes.
 
-        return plots.line(self.query_range(promql, minutes), ax=ax, title=promql)
+        A query of the catalog (`labkit.promql.catalog`) is drawn with its own title, unit and
+        threshold.
+        """
+        from labkit import plots
+        from labkit.promql.catalog import describe
+
+        query = describe(promql)
+        draw = getattr(plots, query.kind)
+        frame = self.query_range(promql, minutes)
+        chart: Axes = draw(
+            frame, ax=ax, title=query.title, unit=query.unit, threshold=query.threshold
+        )
+        return chart
 
     # --- Widgets ----------------------------------------------------------------------------
 
@@ -352,9 +398,9 @@ class Lab:
         """Return the control panel: buttons for the traffic, fault sliders, a live chart."""
         from labkit.panels.control import ControlPanel
 
-        self._check()
+        client = self._asking()
         if self._panel is None:
-            self._panel = ControlPanel(self.send, self.faults, self._asking())
+            self._panel = ControlPanel(self.send, self.runs, self.faults, client)
             self._closing.callback(self._panel.close)
         return self._panel
 
@@ -364,9 +410,14 @@ class Lab:
         self._check()
         return self._part(self._client)
 
+    def _any_app(self) -> LocalApp | RemoteApp:
+        if self._app is None:
+            raise _not_running()
+        return self._app
+
     def _part(self, part: _Part | None) -> _Part:
         if part is None:
-            raise LabError("This lab is not running.", next_step="start one: labkit.start()")
+            raise _not_running()
         return part
 
     def _check(self) -> None:
@@ -388,54 +439,5 @@ class Lab:
         return self.status()._repr_html_()
 
 
-def start(**settings: Any) -> Lab:
-    """Start a lab and return it when Prometheus has scraped its app for the first time.
-
-    A cell that runs twice gets the lab that is already running.
-
-    Args:
-        settings: the arguments of `Lab`.
-
-    Raises:
-        LabError: a part did not start, or a lab with other settings is running.
-    """
-    with _lock:
-        running = _current if _current is not None and _current.running else None
-        if running is None:
-            return Lab(**settings).start()
-        differing = [name for name, value in settings.items() if getattr(running, name) != value]
-        if differing:
-            raise LabError(
-                f"A lab is already running, with another {', '.join(differing)}.",
-                next_step="stop it first: labkit.current().stop()",
-            )
-        return running
-
-
-def current() -> Lab:
-    """Return the lab that was started last.
-
-    Raises:
-        LabError: none is running.
-    """
-    if _current is None or not _current.running:
-        raise LabError("No lab is running.", next_step="start one: lab = labkit.start()")
-    return _current
-
-
-def _set_current(lab: Lab) -> None:
-    global _current  # noqa: PLW0603 - the one such state there is, in the open
-    _current = lab
-
-
-def _create_app(config: Mapping[str, Any]) -> Any:
-    """Make the lab's app; a file app.py beside the notebook would take its name."""
-    import app
-
-    if not hasattr(app, "create_app"):
-        raise LabError(
-            "A module of yours hides the lab's own package `app`.",
-            evidence=str(app.__file__),
-            next_step="rename that file and restart the kernel.",
-        )
-    return app.create_app(config)
+def _not_running() -> LabError:
+    return LabError("This lab is not running.", next_step="start one: labkit.start()")

@@ -39,7 +39,7 @@ def own_lab(monkeypatch) -> Iterator[Lab]:
 
 @pytest.fixture
 def model(lab: Lab) -> Iterator[ControlModel]:
-    model = ControlModel(lab.send)
+    model = ControlModel(lab.send, lab.runs)
     yield model
     for run in lab.runs:
         if run.running:
@@ -113,6 +113,15 @@ def test_progress_and_summary_follow_the_run_to_its_end(model: ControlModel, lab
     assert model.progress == 1.0
     assert model.summary.startswith("controlled: sent 20 · errors ")
     assert lab.runs[-1].stats.sent == 20
+
+
+def test_a_run_started_in_a_cell_is_shown_and_stopped_by_the_panel(model: ControlModel, lab: Lab):
+    run = lab.spike(threads=1, seconds=30)
+    model.refresh()
+    assert model.running
+    assert model.summary.startswith("spike: sent ")
+    model.stop()
+    assert not run.running
 
 
 def test_a_run_without_an_end_says_so(model: ControlModel):

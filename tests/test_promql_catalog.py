@@ -8,7 +8,7 @@ import pytest
 
 from labkit import plots
 from labkit.prometheus.server import PrometheusServer
-from labkit.promql.catalog import QUERIES
+from labkit.promql.catalog import QUERIES, describe
 from labkit.promql.client import Client
 from tests.promql_data import KEEP, T, blocks
 
@@ -122,3 +122,24 @@ def test_each_named_query_draws_as_its_kind(client: Client, name: str):
     axes = draw(frame, title=query.title, unit=query.unit, threshold=query.threshold)
     assert plots.png(axes.figure).startswith(b"\x89PNG")
     assert query.unit in axes.get_ylabel() + axes.get_xlabel()
+
+
+def test_a_query_of_the_catalog_is_described_as_there_whatever_its_line_breaks():
+    known = QUERIES["error_ratio_by_endpoint"]
+    assert describe(known.promql.replace(" / ", "\n/ ")) is known
+
+
+@pytest.mark.parametrize(
+    ("promql", "unit"),
+    [
+        ("sum(rate(flask_requests_total[30s]))", "per second"),
+        ('rate(x{status=~"5..", path="a/b"}[1m])', "per second"),
+        ("sum(rate(a[1m])) / sum(rate(b[1m]))", "ratio"),
+        ("100 * sum(rate(a[1m])) / sum(rate(b[1m]))", "%"),
+        ("histogram_quantile(0.9, sum by (le) (rate(x_seconds_bucket[1m])))", "s"),
+        ("flask_requests_in_progress", ""),
+    ],
+)
+def test_other_queries_get_a_likely_unit(promql: str, unit: str):
+    query = describe(promql)
+    assert (query.unit, query.kind, query.promql) == (unit, "line", promql)

@@ -13,9 +13,10 @@ from labkit.panels.model import ControlModel, Send
 from labkit.panels.view import ControlView
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from labkit.promql.client import Client
+    from labkit.traffic.run import TrafficRun
 
 REFRESH_SECONDS = 0.25
 CHART_SECONDS = 2.0
@@ -30,12 +31,13 @@ class ControlPanel:
 
     Args:
         send: starts a run, as `Lab.send` does.
+        runs: the lab's runs, oldest first.
         faults: the app's faults, changed by the sliders.
         client: where the chart asks.
     """
 
-    def __init__(self, send: Send, faults: Any, client: Client) -> None:
-        self.model = ControlModel(send)
+    def __init__(self, send: Send, runs: Sequence[TrafficRun], faults: Any, client: Client) -> None:
+        self.model = ControlModel(send, runs)
         self.view = ControlView(self.model, faults, self._ask)
         self._chart = LiveChart(client)
         self._asked: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()

@@ -11,9 +11,10 @@ from labkit.traffic.mixes import MIXES
 from labkit.traffic.shapes import THINK_SECONDS, Continuous, Controlled, Spike
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from labkit.traffic.run import TrafficRun
     from labkit.traffic.shapes import Shape
-    from labkit.traffic.stats import Stats
 
 MAX_REQUESTS = 100_000
 MAX_SECONDS = 3600
@@ -35,6 +36,7 @@ class ControlModel(HasTraits):
 
     Args:
         send: starts a run.
+        runs: the lab's runs, oldest first, whoever started them; it grows while we look.
     """
 
     requests = Int(100)
@@ -52,10 +54,11 @@ class ControlModel(HasTraits):
     failed = Bool(False)
     open = Bool(True)
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, runs: Sequence[TrafficRun]) -> None:
         super().__init__()
         self._send = send
-        self._run: TrafficRun | None = None  # what runs, until its end has been shown
+        self._runs = runs
+        self._shown: TrafficRun | None = None  # the run whose end has not been shown yet
         self._told_of_death = False
 
     @validate("requests", "seconds", "threads", "spike_seconds")
@@ -73,16 +76,21 @@ class ControlModel(HasTraits):
             return Continuous(self.intensity)
         return Spike(self.threads, self.spike_seconds)
 
+    def active(self) -> list[TrafficRun]:
+        """Return what runs now, whoever started it."""
+        return [run for run in self._runs if run.running]
+
     def start(self, kind: str) -> None:
         """Start a run of that kind, or say why not."""
         if not self.open:
             return
-        if self._run is not None and self._run.running:
+        self.refresh()
+        if active := self.active():
             left = f" ({self.time_left})" if self.time_left else ""
-            self.tell(f"A {self._run.name} is running{left}: press Stop first, or let it end.")
+            self.tell(f"A {active[-1].name} is running{left}: press Stop first, or let it end.")
             return
         try:
-            self._run = self._send_told(self.shape(kind))
+            self._shown = self._send_told(self.shape(kind))
         except (LabError, ValueError) as error:
             self.fail(error)
             return
@@ -100,33 +108,32 @@ class ControlModel(HasTraits):
         return self._send(shape, mix=self.mix)
 
     def stop(self) -> None:
-        """Stop what runs, or say that nothing does."""
-        if self._run is None or not self._run.running:
-            self.tell("Nothing is running.")
-            return
+        """Stop all that runs, or say that nothing does."""
+        active = self.active()
         try:
-            self._run.stop()
+            for run in active:
+                run.stop()
         except LabError as error:
             self.fail(error)
             return
         self.refresh()
-        self.tell("Stopped.")
+        self.tell("Stopped." if active else "Nothing is running.")
 
     def refresh(self) -> None:
-        """Take over how far the run is."""
-        run = self._run
+        """Take over how far the newest run is."""
+        active = self.active()
+        run = active[-1] if active else self._shown
         if run is None:
             return
         ended = not run.running  # asked first: what it reports afterwards is complete
+        self._shown = None if ended else run
         self.running = not ended
         self.progress = 0.0 if run.progress is None else run.progress
         self.time_left = "" if ended else _time_left(run)
-        self.summary = _summary(run.name, run.stats)
-        if ended:
-            self._run = None
-            if run.error is not None:
-                self._told_of_death = isinstance(run.error, WorkerDied)
-                self.fail(run.error)
+        self.summary = _summary(run, len(active) - 1)
+        if ended and run.error is not None:
+            self._told_of_death = isinstance(run.error, WorkerDied)
+            self.fail(run.error)
 
     def tell(self, text: str) -> None:
         """Show a line that is no failure."""
@@ -154,15 +161,18 @@ def _time_left(run: TrafficRun) -> str:
     return f"{run.seconds_left:.0f} s left"
 
 
-def _summary(name: str, stats: Stats) -> str:
+def _summary(run: TrafficRun, others: int) -> str:
     """One line: what was sent, what came back, how fast."""
+    stats = run.stats
     errors = sum(count for status, count in stats.by_status.items() if status >= FIRST_ERROR_STATUS)
     share = f" ({100 * errors / stats.responses:.0f} %)" if stats.responses else ""
     parts = [
-        f"{name}: sent {stats.sent:,}",
+        f"{run.name}: sent {stats.sent:,}",
         f"errors {errors:,}{share}",
         f"{stats.rate:.1f} responses/s",
     ]
     if lost := stats.timed_out + stats.failed:
         parts.append(f"without an answer {lost:,}")
+    if others > 0:
+        parts.append(f"and {others} more")
     return " · ".join(parts)

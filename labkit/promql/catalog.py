@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -114,3 +115,25 @@ QUERIES: Mapping[str, Query] = MappingProxyType(
         ),
     }
 )
+
+_LONGEST_TITLE = 90
+
+
+def describe(promql: str) -> Query:
+    """Return how to draw an expression: as the catalog has it, or as a line with a likely unit."""
+    text = " ".join(promql.split())
+    for query in QUERIES.values():
+        if query.promql == text:
+            return query
+    title = text if len(text) <= _LONGEST_TITLE else f"{text[: _LONGEST_TITLE - 1]}…"
+    return Query(title, promql, _likely_unit(text), "line")
+
+
+def _likely_unit(promql: str) -> str:
+    """Guess the unit from the words of a query; none where it can't be told."""
+    if re.search(r"histogram_quantile\(.*_seconds", promql):
+        return "s"
+    outside_braces = re.sub(r"\{[^}]*\}", "", promql)
+    if "/" in outside_braces:
+        return "%" if "100" in outside_braces else "ratio"
+    return "per second" if re.search(r"\bi?rate\(", promql) else ""

@@ -1,0 +1,174 @@
+"""Which labs run: a small file for each in the user's state folder, so that others find them."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import tempfile
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from labkit.errors import LabError
+from labkit.runfolder import process_identity, state_path
+
+_FOLDER = "running"
+_WITH_APP = ("lab", "up")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Something that runs, as it announced itself.
+
+    Attributes:
+        kind: "lab" (in a notebook or script), "up" (`labkit up`) or "background" (traffic).
+        name: what a person calls it.
+        pid: the process that it lives and ends with.
+        created: when that process was made, which tells it from a later one of the same number.
+        url: the app's address; empty where there is none.
+        prometheus_url: Prometheus's address; empty where there is none.
+        token: what a change of the app's faults needs; None where it has none.
+        folder: where its logs are; None where it has none.
+        started_at: when it was announced, in Unix seconds.
+        more: whatever else it said of itself.
+        path: the file.
+    """
+
+    kind: str
+    name: str
+    pid: int
+    created: float
+    url: str
+    prometheus_url: str
+    token: str | None = field(repr=False)
+    folder: str | None
+    started_at: float
+    more: dict[str, Any]
+    path: Path = field(repr=False, compare=False)
+
+    def withdraw(self) -> None:
+        """Take the announcement back. Idempotent."""
+        self.path.unlink(missing_ok=True)
+
+
+def announce(
+    kind: str,
+    *,
+    name: str | None = None,
+    url: str = "",
+    prometheus_url: str = "",
+    token: str | None = None,
+    folder: str | Path | None = None,
+    pid: int | None = None,
+    **more: Any,
+) -> Entry:
+    """Write down that something runs, for this user's eyes only; return the entry to withdraw.
+
+    Args:
+        kind: "lab", "up" or "background".
+        name: what a person calls it; the kind by default.
+        url: the app's address.
+        prometheus_url: Prometheus's address.
+        token: what a change of the app's faults needs.
+        folder: where its logs are.
+        pid: the process that it lives and ends with; this one by default.
+        more: anything else, as plain data for JSON.
+
+    Raises:
+        LabError: when that process has ended already.
+    """
+    number = os.getpid() if pid is None else pid
+    identity = process_identity(number)
+    if identity is None:
+        raise LabError(f"Process {number} has ended, so there is nothing to announce.")
+    entry = Entry(
+        kind=kind,
+        name=name or kind,
+        pid=number,
+        created=identity["created"],
+        url=url,
+        prometheus_url=prometheus_url,
+        token=token,
+        folder=None if folder is None else str(folder),
+        started_at=time.time(),
+        more=more,
+        path=Path(),
+    )
+    fields = {key: value for key, value in asdict(entry).items() if key != "path"}
+    return Entry(**{**fields, "path": _write({**fields, "host": platform.node()})})
+
+
+def running(kind: str | None = None) -> list[Entry]:
+    """Return what runs on this machine, newest first; announcements of the dead are removed.
+
+    Args:
+        kind: "lab", "up" or "background"; all by default.
+    """
+    found = [entry for path in _folder().glob("*.json") if (entry := _living(path))]
+    wanted = [entry for entry in found if kind in (None, entry.kind)]
+    return sorted(wanted, key=lambda entry: entry.started_at, reverse=True)
+
+
+def find_target() -> Entry:
+    """Return the newest lab or `labkit up` that runs.
+
+    Raises:
+        LabError: when none does; the message names the commands that start one.
+    """
+    for entry in running():
+        if entry.kind in _WITH_APP:
+            return entry
+    raise LabError(
+        "Nothing is running here to work with.",
+        next_step="start an app and Prometheus with `labkit up` in another terminal, or the "
+        "notebooks with `make lab`; for an app elsewhere, give its address with --url.",
+    )
+
+
+def _folder() -> Path:
+    folder = state_path() / _FOLDER
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
+def _write(data: dict[str, Any]) -> Path:
+    """Write an entry in one step, so that no reader meets half of one."""
+    # mkstemp makes a file that only this user can read, under a name that nobody else has.
+    handle, name = tempfile.mkstemp(prefix=f"{data['kind']}-", suffix=".new", dir=_folder())
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        json.dump(data, file)
+    return Path(name).replace(Path(name).with_suffix(".json"))
+
+
+def _living(path: Path) -> Entry | None:
+    """Return the entry in a file; remove the file where its process is gone."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        host = data.pop("host")
+        entry = Entry(**data, path=path)
+        lives = _is_alive(entry.pid, entry.created)
+    except FileNotFoundError:
+        return None  # withdrawn meanwhile
+    except (ValueError, TypeError, KeyError, AttributeError):
+        host, lives, entry = platform.node(), False, None
+    if host != platform.node():
+        return None  # a home folder that machines share: that machine looks after it
+    if lives:
+        return entry
+    with suppress(OSError):  # Windows, while another process reads it: the next look removes it
+        path.unlink(missing_ok=True)
+    return None
+
+
+def _is_alive(pid: int, created: float) -> bool:
+    """Tell whether that very process runs, not one that got its number later."""
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        return process.create_time() == created and process.status() != psutil.STATUS_ZOMBIE
+    except (psutil.Error, ValueError):
+        return False  # gone, or another user's
