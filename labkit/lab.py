@@ -7,6 +7,7 @@ import threading
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
 
+from labkit.asking import Asking
 from labkit.errors import LabError, PrometheusExited, WorkerDied
 from labkit.localapp import LocalApp
 from labkit.processes import tail
@@ -22,11 +23,7 @@ from labkit.traffic.shapes import Continuous, Controlled, Spike
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
     from types import TracebackType
-
-    import pandas as pd
-    from matplotlib.axes import Axes
 
     from app.faults import Faults
     from labkit.panels.control import ControlPanel
@@ -34,7 +31,6 @@ if TYPE_CHECKING:
     from labkit.traffic.run import TrafficRun
     from labkit.traffic.shapes import Shape
 
-    Time = float | datetime
     Mix = str | Mapping[str, float]
 
 _Part = TypeVar("_Part")
@@ -52,7 +48,7 @@ class Log(str):
         return str(self)
 
 
-class Lab:
+class Lab(Asking):
     """An instrumented app, a Prometheus that scrapes it, and a process that sends traffic.
 
     Nothing runs before `start`; ``with Lab() as lab:`` starts and stops it.
@@ -322,7 +318,7 @@ class Lab:
         self._check()
         if seed is None and self.seed is not None:
             seed = self.seed + len(self.runs)
-        worker, url = self._part(self._worker), self.url
+        url, worker = self.url, self._part(self._worker)
         try:
             run = worker.start(url, shape, mix=mix, seed=seed, allow_remote=self.allow_remote)
         except WorkerDied:
@@ -331,74 +327,13 @@ class Lab:
         self.runs.append(run)
         return run
 
-    # --- Asking -----------------------------------------------------------------------------
-
-    def query(self, promql: str, time: Time | None = None) -> pd.DataFrame:
-        """Ask at one time; return one row a series: its labels, then ``value``.
-
-        Args:
-            promql: the expression.
-            time: unix seconds or an aware datetime; now by default.
-
-        Raises:
-            QueryError: Prometheus refused it; its words, with a caret under the place.
-        """
-        return self._asking().query(promql, time=time)
-
-    def query_range(
-        self,
-        promql: str,
-        minutes: float = 5,
-        step: float | str | None = None,
-        start: Time | None = None,
-        end: Time | None = None,
-    ) -> pd.DataFrame:
-        """Ask over a time range; return a tz-aware index and one column a series.
-
-        Args:
-            promql: the expression.
-            minutes: how far back from ``end``, where no ``start`` is given.
-            step: seconds between two points, or "1m30s"; like Grafana's by default.
-            start: unix seconds or an aware datetime.
-            end: the same; now by default.
-
-        Raises:
-            QueryError: Prometheus refused it; its words, with a caret under the place.
-        """
-        return self._asking().query_range(promql, minutes, step, start, end)
-
-    def wait_for(self, promql: str, timeout: float = 30) -> pd.DataFrame:
-        """Ask until there is an answer (and, for a comparison, it is true); return it."""
-        return self._asking().wait_for(promql, timeout=timeout, alive=self._check)
-
-    def metrics(self) -> pd.DataFrame:
-        """Return what there is: name, type, help, labels, series."""
-        return self._asking().metrics()
-
-    def plot(self, promql: str, minutes: float = 5, ax: Axes | None = None) -> Axes:
-        """Draw an expression over the last minutes; return the Axes.
-
-        A query of the catalog (`labkit.promql.catalog`) is drawn with its own title, unit and
-        threshold.
-        """
-        from labkit import plots
-        from labkit.promql.catalog import describe
-
-        query = describe(promql)
-        draw = getattr(plots, query.kind)
-        frame = self.query_range(promql, minutes)
-        chart: Axes = draw(
-            frame, ax=ax, title=query.title, unit=query.unit, threshold=query.threshold
-        )
-        return chart
-
     # --- Widgets ----------------------------------------------------------------------------
 
     def panel(self) -> ControlPanel:
         """Return the control panel: buttons for the traffic, fault sliders, a live chart."""
         from labkit.panels.control import ControlPanel
 
-        client = self._asking()
+        client = self._client_now()
         if self._panel is None:
             self._panel = ControlPanel(self.send, self.runs, self.faults, client)
             self._closing.callback(self._panel.close)
@@ -406,7 +341,7 @@ class Lab:
 
     # --- Inside -----------------------------------------------------------------------------
 
-    def _asking(self) -> Client:
+    def _client_now(self) -> Client:
         self._check()
         return self._part(self._client)
 
