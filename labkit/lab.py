@@ -244,6 +244,10 @@ class Lab(Asking):
                 "Prometheus", "down", f"ended with exit code {code}: lab.stop(), labkit.start()"
             )
         detail = f"version {server.binary.version}, scrapes every {self.scrape_interval:g} s"
+        if errors := server.errors():
+            return Part("Prometheus", "failing", errors[-1], server.url)
+        if not server.has_web_page:
+            detail += "; this build has no web page, only the API"
         return Part("Prometheus", "up", detail, server.url)
 
     def _traffic_part(self) -> Part:
@@ -359,13 +363,13 @@ class Lab(Asking):
         """Raise what went wrong in the background since the last call."""
         if self._background_errors:
             raise self._background_errors.pop(0)
-        prometheus = self._prometheus
-        if prometheus is not None and (code := prometheus.poll()) is not None:
-            raise PrometheusExited(
-                f"Prometheus ended by itself with exit code {code}.",
-                evidence=prometheus.tail(10),
-                next_step="start again: lab.stop(), then lab = labkit.start()",
-            )
+        if self._prometheus is None:
+            return
+        try:
+            self._prometheus.check()
+        except PrometheusExited as error:
+            error.next_step += " Then start again: lab.stop(), and lab = labkit.start()."
+            raise
 
     def __repr__(self) -> str:
         return str(self.status())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import socket
 import sys
 import threading
@@ -17,6 +16,7 @@ from waitress.task import ThreadedTaskDispatcher, WSGITask
 
 from labkit.errors import LabError, PortInUse
 from labkit.logs import ErrorStream, logger_to
+from labkit.ports import holder_of
 
 if TYPE_CHECKING:
     import logging
@@ -306,7 +306,7 @@ def _refusal(host: str, port: int, error: OSError | OverflowError) -> LabError:
     if isinstance(error, OSError) and error.errno in _TAKEN:
         return PortInUse(
             f"Port {port} on {host} is taken.",
-            evidence=_holder(port),
+            evidence=holder_of(port),
             next_step="stop the program that has it, or choose another port; 0 takes a free one.",
         )
     return LabError(
@@ -315,27 +315,6 @@ def _refusal(host: str, port: int, error: OSError | OverflowError) -> LabError:
         next_step='use an address of this machine, such as host="127.0.0.1", and a port from '
         "1024 to 65535, or 0 for a free one.",
     )
-
-
-def _holder(port: int) -> str:
-    """Say which process listens on a port, as far as this user may see."""
-    import psutil
-
-    try:
-        pids = {
-            c.pid
-            for c in psutil.net_connections(kind="tcp")
-            if c.status == psutil.CONN_LISTEN
-            and c.laddr
-            and c.laddr.port == port
-            and c.pid is not None
-        }
-        if os.getpid() in pids:
-            return f"this process itself ({os.getpid()}) listens on it"
-        commands = [f"process {pid}: {' '.join(psutil.Process(pid).cmdline())}" for pid in pids]
-    except psutil.Error:
-        commands = []
-    return "\n".join(commands) or "the program that has it belongs to another user"
 
 
 def _with_errors_in(log: logging.Logger, wsgi_app: WSGIApplication) -> WSGIApplication:

@@ -5,7 +5,14 @@ from __future__ import annotations
 import html
 from dataclasses import dataclass
 
-_COLOURS = {"up": "#009E73", "running": "#0072B2", "idle": "#777777", "down": "#D55E00"}
+_COLOURS = {
+    "up": "#009E73",
+    "elsewhere": "#009E73",
+    "running": "#0072B2",
+    "idle": "#777777",
+    "failing": "#E69F00",
+    "down": "#D55E00",
+}
 
 
 @dataclass(frozen=True)
@@ -14,7 +21,7 @@ class Part:
 
     Attributes:
         name: what it is.
-        state: up, running, idle or down.
+        state: up, elsewhere, running, idle, failing or down.
         detail: one line more.
         url: where it can be looked at, if it can.
     """

@@ -181,7 +181,7 @@ def test_a_port_that_another_prometheus_has_is_refused_with_its_name(
     with pytest.raises(PortInUse) as refused:
         start(port=first.port, directory=tmp_path / "second")
     assert str(first.port) in refused.value.message
-    assert f"prometheus (process {first.pid})" in refused.value.evidence
+    assert f"process {first.pid}: {first.binary.path}" in refused.value.evidence
     assert not list((tmp_path / "second").glob("data-*"))
     assert first.poll() is None
 

@@ -188,7 +188,7 @@ def _options(work: Path, limits: Limits) -> dict[str, str]:
         "Dir::State::Lists": str(work / "lists"),
         "Dir::State::status": str(work / "status"),
         "Dir::Cache": str(work / "cache"),
-        "APT::Sandbox::User": "root",  # apt's own user could not write into a private folder
+        "APT::Sandbox::User": "root",  # apt's own user cannot reach a private folder
         "Acquire::AllowInsecureRepositories": "false",
         "APT::Get::AllowUnauthenticated": "false",
         "Acquire::Languages": "none",
@@ -218,8 +218,10 @@ def _source(suite: str) -> str:
 
 def _mirror() -> str:
     """Return the system's mirror of Debian."""
-    fields = ["--format", "$(COMPONENT) $(REPO_URI)", "Created-By: Packages"]
-    listed = run([tool("apt-get"), "indextargets", *fields], _QUICK_SECONDS)
+    # Without release info, because a container may have no lists of its own yet.
+    options = ["--no-release-info", "--format", "$(COMPONENT) $(REPO_URI)"]
+    command = [tool("apt-get"), "indextargets", *options, "Created-By: Packages"]
+    listed = run(command, _QUICK_SECONDS)
     # A third party's path may end in `debian` too; the distribution's is just that.
     for line in listed.splitlines():
         component, _, uri = line.partition(" ")

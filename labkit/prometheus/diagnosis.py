@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -53,16 +52,3 @@ def _free_bytes(folder: Path) -> int:
     while not folder.exists():
         folder = folder.parent
     return shutil.disk_usage(folder).free
-
-
-def holder_of(port: int) -> str:
-    """Say which program listens on a port, as far as this user may know."""
-    import psutil
-
-    with suppress(psutil.Error):
-        for connection in psutil.net_connections(kind="tcp"):
-            listens = connection.status == psutil.CONN_LISTEN
-            if listens and getattr(connection.laddr, "port", None) == port and connection.pid:
-                name = psutil.Process(connection.pid).name()
-                return f"port {port} is held by {name} (process {connection.pid})"
-    return f"port {port} is held by a program of another user, or one that is just ending"

@@ -105,6 +105,8 @@ class Download:
     def _continue(self) -> None:
         """Make one request for what is missing."""
         start = self._received()
+        if self.progress:
+            self.progress(f"Asking {urlsplit(self.url).hostname} for {self.title}", 0, None)
         try:
             response = _within(self.limits.answer_seconds, lambda: self._open(start))
         except urllib.error.HTTPError as error:
@@ -216,6 +218,9 @@ def read_text(url: str, *, seconds: float, most_bytes: int = 1 << 20) -> str | N
 
     try:
         return _within(seconds, get).decode("utf-8")
+    except urllib.error.HTTPError as error:
+        error.close()
+        return None
     except (OSError, http.client.HTTPException, ValueError):
         return None
 

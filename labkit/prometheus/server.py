@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labkit.errors import LabError, PortInUse, PrometheusExited, StartupTimeout
+from labkit.ports import holder_of
 from labkit.processes import ChildProcess
 from labkit.prometheus import probe
 from labkit.prometheus.config import Config, ConfigFiles
-from labkit.prometheus.diagnosis import errors_in, holder_of, remedy
+from labkit.prometheus.diagnosis import errors_in, remedy
 from labkit.prometheus.logs import LogLimit, text_after
 
 if TYPE_CHECKING:
