@@ -23,7 +23,6 @@ from labkit.traffic.shapes import Continuous, Controlled, Spike
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from types import TracebackType
 
     from app.faults import Faults
     from labkit.panels.control import ControlPanel
@@ -192,12 +191,7 @@ class Lab(Asking):
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.stop()
 
     # --- State ------------------------------------------------------------------------------

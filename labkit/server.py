@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Iterable
     from pathlib import Path
-    from types import TracebackType
 
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -202,12 +201,7 @@ class AppServer:
     def __enter__(self) -> AppServer:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
     def __repr__(self) -> str:

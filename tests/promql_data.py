@@ -64,12 +64,14 @@ class Target:
     def __init__(self, body: str, *, status: int = 200, kind: str = "text/plain; version=0.0.4"):
         self.body, self.status, self.kind = body, status, kind
         self.requests: list[str] = []
+        self.headers: list[dict[str, str]] = []
         target = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 length = int(self.headers.get("Content-Length", 0))
                 target.requests.append(f"{self.command} {self.path} {self.rfile.read(length)!r}")
+                target.headers.append(dict(self.headers))
                 self.send_response(target.status)
                 self.send_header("Content-Type", target.kind)
                 self.end_headers()

@@ -31,7 +31,7 @@ from tests.waiting import wait_for
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from labkit.traffic import Stats
+    from labkit.traffic import Shape, Stats
     from tests.traffic_target import Target
 
 OK = {"/ok": 1}
@@ -51,10 +51,12 @@ def served() -> Iterator[Target]:
 
 
 @pytest.fixture
-def target(served: Target) -> Iterator[Target]:
+def target(served: Target, worker: Worker) -> Iterator[Target]:
     served.reset()
     served.release.clear()
     yield served
+    for run in worker.runs:  # of a test that failed: the next one starts afresh
+        run.stop()
     served.release.set()
     wait_for(lambda: served.in_flight == 0)
 
@@ -118,13 +120,16 @@ def test_continuous_waits_after_each_answer_until_stopped(worker: Worker, target
     assert min(gaps) >= 0.1 + 0.05  # the shortest wait, after the answer
 
 
-def test_stop_is_quick_with_requests_hanging_and_counts_them(worker: Worker, target: Target):
-    run = worker.start(target.url, Spike(20, 60), mix={"/hang": 1})
-    wait_for(lambda: target.in_flight == 20)
+@pytest.mark.parametrize("shape", [Spike(20, 60), Controlled(20, 0.1).then(Constant(0.01, 60))])
+def test_stop_is_quick_with_requests_hanging_and_counts_them(
+    worker: Worker, target: Target, shape: Shape
+):
+    run = worker.start(target.url, shape, mix={"/hang": 1}, timeout=60)
+    wait_for(lambda: target.in_flight >= 20)
     begin = time.monotonic()
     stats = run.stop()
     assert time.monotonic() - begin < 1.0
-    assert stats.cancelled == stats.sent == 20
+    assert stats.cancelled == stats.sent >= 20
     assert balanced(stats)
     assert run.stop() is stats
     assert run not in worker.runs
@@ -224,6 +229,13 @@ def test_set_rate_changes_a_constant_that_runs(worker: Worker, target: Target):
     assert run.shape == Constant(1, 1.2)
     with pytest.raises(LabError, match="has ended"):
         run.set_rate(5)
+
+
+def test_set_rate_leaves_the_end_where_it_was(worker: Worker, target: Target):
+    run = worker.start(target.url, Constant(1, 0.8), mix=OK)
+    wait_for(lambda: run.seconds > 0.4)
+    run.set_rate(50)
+    assert 2 <= run.wait(20).sent <= 0.4 * 50 + 2
 
 
 def test_set_rate_refuses_what_it_cannot_do(worker: Worker, target: Target):
@@ -346,6 +358,14 @@ def test_caps_count_all_runs_together(worker: Worker, target: Target):
     with pytest.raises(ValueError, match="makes it 501"):
         worker.start(target.url, Spike(498, 1))
     spike.stop()
+
+
+def test_a_changed_rate_is_not_counted_beside_the_one_it_replaces(tmp_path, target: Target):
+    with Worker(log=tmp_path / "log", caps=Caps(requests_per_second=60)) as worker:
+        run = worker.start(target.url, Constant(50, 30), mix=OK)
+        run.set_rate(60)
+        with pytest.raises(ValueError, match="at most 60 requests per second"):
+            worker.start(target.url, Constant(1, 1), mix=OK)
 
 
 def test_closed_loops_are_held_to_the_highest_rate(tmp_path, target: Target):

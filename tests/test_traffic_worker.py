@@ -57,7 +57,12 @@ def test_a_killed_worker_is_reported_by_the_next_calls(tmp_path: Path, target: T
         run = worker.start(target.url, Constant(50, 60), mix={"/ok": 1})
         wait_for(lambda: run.stats.responses > 5)
         os.kill(worker.pid, signal.SIGKILL)
-        for call in (run.wait, run.stop, worker.check, lambda: worker.start(target.url, Spike())):
+        for call in (
+            lambda: run.wait(5),
+            run.stop,
+            worker.check,
+            lambda: worker.start(target.url, Spike()),
+        ):
             with pytest.raises(WorkerDied, match="was ended by SIGKILL") as caught:
                 wait_for(call)  # which calls it again where it came before the death was noticed
             assert "constant" in caught.value.evidence  # the tail of its log
@@ -111,7 +116,10 @@ def test_end_of_file_ends_the_worker_at_once_by_itself():
     with subprocess.Popen(WORKER, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert decode(process.stdout.readline())["event"] == "ready"
         process.stdin.close()
-        assert process.wait(2) == 0
+        try:
+            assert process.wait(2) == 0
+        finally:
+            process.kill()
 
 
 def test_lines_that_make_no_sense_are_logged_and_ignored(tmp_path: Path):

@@ -157,7 +157,7 @@ def legend(
     below = ScaledTranslation(0, -_UNDER_INCHES, figure_of(ax).dpi_scale_trans)
     made = ax.legend(
         [_sample(line) for line in lines],
-        ["name"] * len(names),  # the real ones come below: a leading "_" would hide an entry
+        list(names),
         loc="upper left",
         bbox_to_anchor=(0.0, 0.0),
         bbox_transform=ax.transAxes + below,
@@ -172,8 +172,8 @@ def legend(
         alignment="left",
     )
     made.get_title().set(color=theme.muted, fontsize=_SMALL, fontfamily=FAMILY, parse_math=False)
-    for text, name in zip(made.get_texts(), names, strict=True):
-        text.set(text=name, color=theme.ink, parse_math=False)
+    for text in made.get_texts():
+        text.set(color=theme.ink, parse_math=False)
 
 
 def _sample(line: Line2D) -> Line2D:

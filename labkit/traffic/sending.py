@@ -9,6 +9,8 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import yarl
+
 from labkit.traffic import protocol, shapes
 from labkit.traffic.connecting import open_session, reason
 from labkit.traffic.mixes import Mix
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import aiohttp
-    import yarl
 
 LATE_SECONDS = 0.010
 """A request sent more than this after its intended start counts as late."""
@@ -26,6 +27,7 @@ LATE_SECONDS = 0.010
 FAILURE_PAUSE_SECONDS = 0.1
 """How long a user waits at least after a failed connection, so as not to spin on a dead app."""
 
+_FINE_SECONDS = 0.003
 _MAX_MICROSECONDS = 2**32 - 1  # what the rows have room for: over an hour, a machine asleep
 _MAX_ERROR_BODY = 16_384  # bytes of an error's JSON that are looked at
 _MAX_ERROR_TYPES = 50  # a server that puts an id into each error must not fill the memory
@@ -93,7 +95,8 @@ class Sender:
         self._order = order
         self._shape = shapes.from_dict(order.shape)
         self._mix = Mix("", tuple((path, weight) for path, weight in order.mix))
-        self._urls: list[yarl.URL] = []
+        self._urls = [yarl.URL(order.url + path) for path in self._mix.paths]
+        self._draws = self._mix.draws(self._generator("mix"))
         self._session: aiohttp.ClientSession
         self._stop = asyncio.Event()
         self._requests: set[asyncio.Task[int]] = set()
@@ -113,9 +116,6 @@ class Sender:
 
     async def run(self) -> str:
         """Send until the shape's end or ``stop``; return "finished" or "stopped"."""
-        import yarl
-
-        self._urls = [yarl.URL(self._order.url + path) for path in self._mix.paths]
         async with open_session(self._order) as self._session:
             self._begin = time.perf_counter()
             work = asyncio.create_task(self._work())
@@ -164,7 +164,6 @@ class Sender:
     # Open loop: a pacer launches requests at their intended starts.
 
     async def _open_loop(self, shape: shapes.OpenLoop) -> None:
-        self._draws = self._mix.draws(self._generator("mix"))
         self._pacer = asyncio.create_task(self._pace(shape.starts()))
         while True:
             pacer = self._pacer
@@ -174,11 +173,19 @@ class Sender:
 
     async def _pace(self, starts: Iterator[float]) -> None:
         for start in starts:
-            # Zero when behind: that lets the launched requests go before the next one.
-            await asyncio.sleep(max(0.0, start - self.elapsed))
+            await self._sleep_until(start)
             self._last_start = start
             self._launch(start)
         await self._until_end()  # set_rate may still ask for more
+
+    async def _sleep_until(self, start: float) -> None:
+        # epoll waits in whole milliseconds, and floating point makes nine of them ten: the last
+        # few are slept on their own, where no length is rounded up twice.
+        coarse = start - self.elapsed - _FINE_SECONDS
+        if coarse > _FINE_SECONDS:
+            await asyncio.sleep(coarse)
+        # Zero when behind: that lets the launched requests go before the next one.
+        await asyncio.sleep(max(0.0, start - self.elapsed))
 
     def _launch(self, start: float) -> None:
         endpoint = next(self._draws)

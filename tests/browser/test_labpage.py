@@ -49,10 +49,11 @@ def test_first_page_opens_without_pop_ups_or_errors_or_requests_outside(lab_page
     assert tab.is_visible()
 
 
-def test_button_changes_text_and_picture_and_themes_can_be_switched(
+def test_widgets_work_even_in_a_notebook_that_names_no_kernel(
     lab_page: LabPage, notebooks: Path
 ) -> None:
     lab_page.open(_write(notebooks / "widgets.ipynb", "import ipywidgets", WIDGETS))
+    assert lab_page.pop_ups() == []  # JupyterLab would ask which kernel to take
     lab_page.run_all()
     lab_page.wait_until_all_ran()
     before = lab_page.picture_source()
@@ -64,16 +65,6 @@ def test_button_changes_text_and_picture_and_themes_can_be_switched(
     for theme in ("Dark", "Light"):
         lab_page.set_theme(theme)
     assert lab_page.errors == []
-
-
-def test_notebook_without_a_kernel_in_its_metadata_asks_for_none(
-    lab_page: LabPage, notebooks: Path
-) -> None:
-    lab_page.open(_write(notebooks / "bare.ipynb", "1 + 1", kernel=False))
-    lab_page.run_all()
-
-    lab_page.wait_for_cell(0)
-    assert lab_page.pop_ups() == []
 
 
 def test_what_goes_wrong_in_a_cell_or_on_the_page_is_seen(
@@ -91,10 +82,8 @@ def test_what_goes_wrong_in_a_cell_or_on_the_page_is_seen(
     assert lab_page.outside == ["http://localhost:9/"]
 
 
-def _write(path: Path, *cells: str, kernel: bool = True) -> str:
+def _write(path: Path, *cells: str) -> str:
     """Write a notebook of code cells; return its name."""
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c.strip()) for c in cells])
-    if kernel:
-        notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
     nbformat.write(notebook, path)
     return path.name
