@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from labkit.errors import LabError, PortInUse, StartupTimeout
+from labkit.ports import holder_of
 from labkit.processes import ChildProcess
 from labkit.runfolder import RunFolder
 
@@ -226,7 +227,7 @@ class JupyterServer:
         if port is not None and re.search(r"port \d+ is (already in use|not available)", evidence):
             return PortInUse(
                 f"Port {port} is taken by another program.",
-                evidence=evidence,
+                evidence=holder_of(port),
                 next_step="leave out --port and the first free one is taken.",
             )
         return LabError(
