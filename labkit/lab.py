@@ -8,7 +8,8 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
 
 from labkit.asking import Asking
-from labkit.errors import LabError, PrometheusExited, WorkerDied
+from labkit.driving import Driving
+from labkit.errors import LabError, PrometheusExited
 from labkit.localapp import LocalApp
 from labkit.processes import tail
 from labkit.progress import Progress
@@ -19,18 +20,11 @@ from labkit.registry import announce
 from labkit.runfolder import RunFolder
 from labkit.status import Part, Status
 from labkit.traffic.run import Worker
-from labkit.traffic.shapes import Continuous, Controlled, Spike
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from app.faults import Faults
     from labkit.panels.control import ControlPanel
     from labkit.remote import RemoteApp, RemoteFaults
-    from labkit.traffic.run import TrafficRun
-    from labkit.traffic.shapes import Shape
-
-    Mix = str | Mapping[str, float]
 
 _Part = TypeVar("_Part")
 
@@ -47,7 +41,7 @@ class Log(str):
         return str(self)
 
 
-class Lab(Asking):
+class Lab(Asking, Driving):
     """An instrumented app, a Prometheus that scrapes it, and a process that sends traffic.
 
     Nothing runs before `start`; ``with Lab() as lab:`` starts and stops it.
@@ -62,7 +56,6 @@ class Lab(Asking):
     """
 
     kind = "lab"
-    allow_remote = False
     latest: ClassVar[Lab | None] = None  # the one started last; `labkit.current()` tells it
 
     def __init__(
@@ -75,13 +68,13 @@ class Lab(Asking):
         seed: int | None = None,
         name: str | None = None,
     ) -> None:
+        super().__init__()
         self.scrape_interval = scrape_interval
         self.app_port = app_port
         self.app_threads = app_threads
         self.prometheus_port = prometheus_port
         self.seed = seed
         self.name = name or "lab"
-        self.runs: list[TrafficRun] = []
         self._folder: RunFolder | None = None
         self._app: LocalApp | RemoteApp | None = None
         self._prometheus: PrometheusServer | None = None
@@ -207,6 +200,11 @@ class Lab(Asking):
         return self._any_app().url
 
     @property
+    def app_running(self) -> bool:
+        """Whether the app is served; `stop_app` ends that, `start_app` brings it back."""
+        return self._app is not None and self._app.running
+
+    @property
     def prometheus_url(self) -> str:
         """Prometheus's address."""
         return self._part(self._client).url
@@ -272,59 +270,6 @@ class Lab(Asking):
             text += f"\n--- warnings and exceptions ---\n{warnings}"
         return Log(text)
 
-    # --- Traffic ----------------------------------------------------------------------------
-
-    def traffic(
-        self,
-        requests: int = 100,
-        seconds: float = 60,
-        *,
-        mix: Mix = "everyday",
-        seed: int | None = None,
-    ) -> TrafficRun:
-        """Send exactly that many requests, evenly over that time; return at once."""
-        return self.send(Controlled(requests, seconds), mix=mix, seed=seed)
-
-    def continuous(
-        self, intensity: str = "normal", *, mix: Mix = "everyday", seed: int | None = None
-    ) -> TrafficRun:
-        """Send as one user does, low, normal or high, until ``run.stop()``; return at once."""
-        return self.send(Continuous(intensity), mix=mix, seed=seed)
-
-    def spike(
-        self,
-        threads: int = 5,
-        seconds: float = 30,
-        *,
-        mix: Mix = "everyday",
-        seed: int | None = None,
-    ) -> TrafficRun:
-        """Send as that many users do who never wait, for that time; return at once."""
-        return self.send(Spike(threads, seconds), mix=mix, seed=seed)
-
-    def send(self, shape: Shape, *, mix: Mix = "everyday", seed: int | None = None) -> TrafficRun:
-        """Send any shape of `labkit.traffic`; return at once.
-
-        Args:
-            shape: when to send.
-            mix: to which endpoints: everyday, errors, timeouts, or ``{path: weight}``.
-            seed: makes the run repeat; drawn from the lab's seed by default.
-
-        Raises:
-            WorkerDied: the process that sends has ended; its log is in the message.
-        """
-        self._check()
-        if seed is None and self.seed is not None:
-            seed = self.seed + len(self.runs)
-        url, worker = self.url, self._part(self._worker)
-        try:
-            run = worker.start(url, shape, mix=mix, seed=seed, allow_remote=self.allow_remote)
-        except WorkerDied:
-            self._start_worker()  # so that the next call works
-            raise
-        self.runs.append(run)
-        return run
-
     # --- Widgets ----------------------------------------------------------------------------
 
     def panel(self) -> ControlPanel:
@@ -333,7 +278,7 @@ class Lab(Asking):
 
         client = self._client_now()
         if self._panel is None:
-            self._panel = ControlPanel(self.send, self.runs, self.faults, client)
+            self._panel = ControlPanel(self, client)
             self._closing.callback(self._panel.close)
         return self._panel
 
@@ -342,6 +287,10 @@ class Lab(Asking):
     def _client_now(self) -> Client:
         self._check()
         return self._part(self._client)
+
+    def _sender(self) -> Worker:
+        self._check()
+        return self._part(self._worker)
 
     def _any_app(self) -> LocalApp | RemoteApp:
         if self._app is None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import ipywidgets as widgets
 import pytest
+import requests
 
 from labkit.lab import Lab
 from labkit.panels.model import MAX_REQUESTS, MAX_SECONDS, ControlModel
@@ -39,7 +40,7 @@ def own_lab(monkeypatch) -> Iterator[Lab]:
 
 @pytest.fixture
 def model(lab: Lab) -> Iterator[ControlModel]:
-    model = ControlModel(lab.send, lab.runs)
+    model = ControlModel(lab)
     yield model
     for run in lab.runs:
         if run.running:
@@ -54,10 +55,15 @@ def panel(lab: Lab) -> Iterator[ControlPanel]:
     lab._panel = None
 
 
-def button(panel: ControlPanel, text: str) -> widgets.Button:
+@pytest.fixture
+def state_folder(monkeypatch, tmp_path):
+    """Keep background traffic's files out of this user's."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+
+
+def button(panel: ControlPanel, text: str) -> widgets.Button | None:
     found = [b for b in descendants(panel.view.box) if getattr(b, "description", "") == text]
-    assert len(found) == 1
-    return found[0]
+    return found[0] if found else None
 
 
 def descendants(box: widgets.Box) -> Iterator[widgets.Widget]:
@@ -152,6 +158,51 @@ def test_a_slider_changes_the_faults_and_a_bad_value_is_put_back(panel: ControlP
     assert panel.model.failed
     wait_for(lambda: slow.value == lab.faults.slow_max_seconds)
     lab.faults.preset("classic")
+
+
+def test_a_scenario_shows_its_steps_and_stops(model: ControlModel, lab: Lab):
+    model.scenario = "heavy"
+    model.start("scenario")
+    wait_for(lambda: lab.scenarios[-1].step)
+    model.refresh()
+    assert model.running
+    assert model.notice.startswith("Heavy traffic builds up")
+    assert "Watch: " in model.notice
+    model.start("spike")
+    assert "A heavy is running" in model.notice
+    model.stop()
+    assert not lab.scenarios[-1].running
+    assert (model.running, model.notice) == (False, "Stopped.")
+
+
+def test_background_traffic_is_started_shown_and_stopped(
+    panel: ControlPanel, lab: Lab, state_folder
+):
+    button(panel, "Start background").click()
+    wait_for(lambda: panel.model.in_background)
+    try:
+        background = lab.background_traffic()
+        wait_for(lambda: panel.model.background_summary.startswith("normal, "), 10)
+        button(panel, "Stop background").click()
+        wait_for(lambda: not panel.model.in_background)
+        assert not background.running
+    finally:
+        lab.background_traffic().stop()
+
+
+def test_the_app_is_stopped_started_and_restarted(own_lab: Lab):
+    panel, url = own_lab.panel(), own_lab.url
+    button(panel, "Stop the app").click()
+    wait_for(lambda: button(panel, "Start the app"))
+    assert not own_lab.app_running
+    own_lab.wait_for('up{job="flask"} == 0')
+    button(panel, "Start the app").click()
+    wait_for(lambda: own_lab.app_running)
+    requests.get(url, timeout=5)
+    own_lab.wait_for("sum(flask_requests_total) == 1")
+    button(panel, "Restart it").click()
+    own_lab.wait_for("sum(flask_requests_total) == 0")
+    assert own_lab.url == url
 
 
 def test_one_panel_for_a_lab_however_often_it_is_shown(panel: ControlPanel, lab: Lab):

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from labkit.errors import LabError
 from labkit.panels.chart import LiveChart
-from labkit.panels.model import ControlModel, Send
+from labkit.panels.model import ControlledLab, ControlModel
 from labkit.panels.view import ControlView
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from labkit.promql.client import Client
-    from labkit.traffic.run import TrafficRun
 
 REFRESH_SECONDS = 0.25
 CHART_SECONDS = 2.0
@@ -30,17 +29,15 @@ class ControlPanel:
     widgets; a second one draws the chart.
 
     Args:
-        send: starts a run, as `Lab.send` does.
-        runs: the lab's runs, oldest first.
-        faults: the app's faults, changed by the sliders.
+        lab: what is controlled.
         client: where the chart asks.
     """
 
-    def __init__(self, send: Send, runs: Sequence[TrafficRun], faults: Any, client: Client) -> None:
-        self.model = ControlModel(send, runs)
-        self.view = ControlView(self.model, faults, self._ask)
+    def __init__(self, lab: ControlledLab, client: Client) -> None:
+        self.model = ControlModel(lab)
+        self.view = ControlView(self.model, lab.faults, self._ask)
         self._chart = LiveChart(client)
-        self._asked: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._asked: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
         self._closing = threading.Event()
         self._threads = [
             threading.Thread(target=self._update, name="labkit-panel", daemon=True),
@@ -49,7 +46,7 @@ class ControlPanel:
         for thread in self._threads:
             thread.start()
 
-    def _ask(self, action: Callable[[], None]) -> None:
+    def _ask(self, action: Callable[[], object]) -> None:
         """Queue an action of the person at the panel; return at once."""
         self._asked.put(action)
 

@@ -10,15 +10,16 @@ from traitlets import dlink, link
 
 from labkit.panels import model as limits
 from labkit.traffic.mixes import MIXES
+from labkit.traffic.scenarios import SCENARIOS
 from labkit.traffic.shapes import THINK_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from labkit.errors import LabError
     from labkit.panels.model import ControlModel
 
-    Ask = Callable[[Callable[[], None]], None]
+    Ask = Callable[[Callable[[], object]], None]
 
 _MIX_WORDS = {
     "everyday": "everyday: all endpoints",
@@ -31,7 +32,13 @@ FAULT_SLIDERS = (
     ("slow_timeout_probability", "/slow times out", 1.0),
     ("slow_max_seconds", "/slow takes up to (s)", 5.0),
 )
-_CHART_WIDTH = 840
+_WIDTH = 840
+_LEFT, _RIGHT = 430, 370
+# The kernel cannot know JupyterLab's theme, and it can change: the page turns the picture's
+# light and dark round, and its hues back.
+_DARK_THEME = """<style>
+[data-jp-theme-light="false"] .labkit-chart { filter: invert(0.93) hue-rotate(180deg); }
+</style>"""
 
 
 class ControlView:
@@ -39,7 +46,7 @@ class ControlView:
 
     Args:
         model: what they show and change.
-        faults: the app's faults, with the fields of `FAULT_SLIDERS`.
+        faults: the app's faults now, with the fields of `FAULT_SLIDERS`.
         ask: queues an action for the panel's own thread.
     """
 
@@ -47,97 +54,101 @@ class ControlView:
         self._model = model
         self._faults = faults
         self._ask = ask
-        self._chart = widgets.Image(
-            format="png",
-            layout=widgets.Layout(width=f"{_CHART_WIDTH}px", max_width="100%"),
-        )
-        self._chart_note = widgets.HTML()
         self._inputs: list[widgets.Widget] = []
+        self._chart = widgets.Image(
+            format="png", layout=widgets.Layout(width=f"{_WIDTH}px", max_width="100%")
+        )
+        self._chart.add_class("labkit-chart")
+        self._chart_note = widgets.HTML()
+        columns = widgets.HBox(
+            [self._scenarios(), self._app()],
+            layout=widgets.Layout(flex_flow="row wrap", grid_gap="8px 24px"),
+        )
         self.box = widgets.VBox(
             [
-                widgets.HBox(
-                    [self._scenarios(), self._fault_sliders()],
-                    layout=widgets.Layout(flex_flow="row wrap", grid_gap="8px 28px"),
-                ),
+                columns,
                 self._progress(),
                 self._status(),
                 self._chart,
                 self._chart_note,
+                widgets.HTML(_DARK_THEME),
             ],
-            layout=widgets.Layout(grid_gap="6px", max_width=f"{_CHART_WIDTH}px"),
+            layout=widgets.Layout(grid_gap="4px", max_width=f"{_WIDTH}px"),
         )
         model.observe(self._closed, "open")
 
-    # --- Parts ------------------------------------------------------------------------------
+    # --- Traffic ----------------------------------------------------------------------------
 
     def _scenarios(self) -> widgets.VBox:
-        parts = [
-            self._scenario(
-                "traffic",
-                [
-                    *self._count("requests", limits.MAX_REQUESTS, "requests in"),
-                    *self._time("seconds"),
-                ],
-            ),
-            self._scenario("continuous", ["one user,", self._choice("intensity", THINK_SECONDS)]),
-            self._scenario(
-                "spike",
-                [
-                    *self._count("threads", limits.MAX_THREADS, "users for"),
-                    *self._time("spike_seconds"),
-                ],
-            ),
-            self._row([_words("sent to", "134px"), self._mixes()]),
+        users, length = self._number("threads", limits.MAX_THREADS), self._seconds("spike_seconds")
+        count, over = self._number("requests", limits.MAX_REQUESTS), self._seconds("seconds")
+        background = widgets.HTML()
+        dlink((self._model, "background_summary"), (background, "value"), html.escape)
+        rows = [
+            [self._start("traffic"), count, _words("requests in"), over, _words("s")],
+            [self._start("continuous"), _words("one user,"), self._intensity()],
+            [self._start("spike"), users, _words("users for"), length, _words("s")],
+            [self._start("scenario"), self._scenario()],
+            [self._background(), _words("one user, outlives the notebook"), background],
+            [_words("sent to", 134), self._mix()],
         ]
-        return widgets.VBox(parts, layout=widgets.Layout(width="410px"))
+        return widgets.VBox([_row(row) for row in rows], layout=_column(_LEFT))
 
-    def _scenario(self, kind: str, inputs: list[Any]) -> widgets.HBox:
-        button = widgets.Button(
-            description=f"Start {kind}",
-            button_style="primary",
-            layout=widgets.Layout(width="130px", flex="0 0 auto"),
+    def _start(self, kind: str) -> widgets.Button:
+        return self._button(
+            f"Start {kind}", lambda: self._model.start(kind), style="primary", width=134
         )
-        button.on_click(lambda _: self._ask(lambda: self._model.start(kind)))
-        self._inputs.append(button)
-        parts = [_words(part) if isinstance(part, str) else part for part in inputs]
-        return self._row([button, *parts])
+
+    def _background(self) -> widgets.Button:
+        button = self._button("", self._model.toggle_background, width=134)
+        dlink(
+            (self._model, "in_background"),
+            (button, "description"),
+            lambda on: "Stop background" if on else "Start background",
+        )
+        return button
 
     def _number(self, trait: str, highest: int) -> widgets.BoundedIntText:
-        box = widgets.BoundedIntText(min=1, max=highest, layout=widgets.Layout(width="76px"))
+        box = widgets.BoundedIntText(min=1, max=highest, layout=_wide(76))
+        return self._linked(box, trait)
+
+    def _seconds(self, trait: str) -> widgets.BoundedIntText:
+        return self._number(trait, limits.MAX_SECONDS)
+
+    def _intensity(self) -> widgets.Dropdown:
+        return self._choice("intensity", THINK_SECONDS, 100)
+
+    def _mix(self) -> widgets.Dropdown:
+        return self._choice("mix", [(_MIX_WORDS.get(name, name), name) for name in MIXES], 262)
+
+    def _scenario(self) -> widgets.Dropdown:
+        names = [(f"{s.title} ({s.seconds:.0f} s)", name) for name, s in SCENARIOS.items()]
+        return self._choice("scenario", names, 262)
+
+    def _choice(self, trait: str, options: Iterable[Any], width: int) -> widgets.Dropdown:
+        return self._linked(widgets.Dropdown(options=list(options), layout=_wide(width)), trait)
+
+    def _linked(self, box: widgets.Widget, trait: str) -> widgets.Widget:
         link((self._model, trait), (box, "value"))
         self._inputs.append(box)
         return box
 
-    def _count(self, trait: str, highest: int, words: str) -> list[Any]:
-        return [self._number(trait, highest), words]
+    def _button(
+        self, text: str, action: Callable[[], object], *, style: str = "", width: int = 84
+    ) -> widgets.Button:
+        button = widgets.Button(description=text, button_style=style, layout=_wide(width))
+        button.on_click(lambda _: self._ask(action))
+        self._inputs.append(button)
+        return button
 
-    def _time(self, trait: str) -> list[Any]:
-        return [self._number(trait, limits.MAX_SECONDS), "s"]
-
-    def _choice(self, trait: str, options: Any) -> widgets.Dropdown:
-        box = widgets.Dropdown(options=list(options), layout=widgets.Layout(width="100px"))
-        link((self._model, trait), (box, "value"))
-        self._inputs.append(box)
-        return box
-
-    def _mixes(self) -> widgets.Dropdown:
-        options = [(_MIX_WORDS.get(name, name), name) for name in MIXES]
-        box = widgets.Dropdown(options=options, layout=widgets.Layout(width="262px"))
-        link((self._model, "mix"), (box, "value"))
-        self._inputs.append(box)
-        return box
+    # --- What happens -----------------------------------------------------------------------
 
     def _progress(self) -> widgets.HBox:
         bar = widgets.FloatProgress(min=0.0, max=1.0, layout=widgets.Layout(flex="1 1 auto"))
         dlink((self._model, "progress"), (bar, "value"))
         left = widgets.HTML(layout=widgets.Layout(width="130px", margin="0 8px"))
         dlink((self._model, "time_left"), (left, "value"), html.escape)
-        stop = widgets.Button(
-            description="Stop", button_style="warning", layout=widgets.Layout(width="84px")
-        )
-        stop.on_click(lambda _: self._ask(self._model.stop))
-        self._inputs.append(stop)
-        return self._row([bar, left, stop])
+        return _row([bar, left, self._button("Stop", self._model.stop, style="warning")])
 
     def _status(self) -> widgets.VBox:
         summary, notice = widgets.HTML(), widgets.HTML()
@@ -145,9 +156,23 @@ class ControlView:
         self._model.observe(lambda _: _show_notice(notice, self._model), ["notice", "failed"])
         return widgets.VBox([summary, notice], layout=widgets.Layout(min_height="58px"))
 
-    def _fault_sliders(self) -> widgets.VBox:
-        rows = [_words("<b>Faults of the app</b>, changed while it runs")]
-        return widgets.VBox([*rows, *(self._fault_slider(*spec) for spec in FAULT_SLIDERS)])
+    # --- The app ----------------------------------------------------------------------------
+
+    def _app(self) -> widgets.VBox:
+        toggle = self._button("", self._model.toggle_app, width=110)
+        dlink(
+            (self._model, "app_running"),
+            (toggle, "description"),
+            lambda on: "Stop the app" if on else "Start the app",
+        )
+        restart = self._button("Restart it", self._model.restart_app, width=110)
+        rows = [
+            _words("<b>Faults of the app</b>, changed while it runs"),
+            *(self._fault_slider(*spec) for spec in FAULT_SLIDERS),
+            _words("<b>The app itself</b>: a restart resets its counters"),
+            _row([toggle, restart]),
+        ]
+        return widgets.VBox(rows, layout=_column(_RIGHT))
 
     def _fault_slider(self, field: str, label: str, highest: float) -> widgets.HBox:
         slider = widgets.FloatSlider(
@@ -157,21 +182,17 @@ class ControlView:
             step=highest / 20,
             readout_format=".0%" if highest == 1.0 else ".2f",
             continuous_update=False,
-            layout=widgets.Layout(width="225px"),
+            layout=_wide(215),
         )
         slider.observe(lambda change: self._ask(lambda: self._set_fault(field, change)), "value")
         self._inputs.append(slider)
-        return self._row([_words(label, "150px"), slider])
+        return _row([_words(label, 150), slider])
 
     def _set_fault(self, field: str, change: Any) -> None:
-        try:
-            self._faults.update(**{field: change["new"]})
-        except ValueError as error:
-            self._model.fail(error)
+        if change["new"] == getattr(self._faults, field):
+            return  # put back by us, below
+        if not self._model.set_faults(**{field: change["new"]}):
             change["owner"].value = getattr(self._faults, field)
-
-    def _row(self, parts: list[widgets.Widget]) -> widgets.HBox:
-        return widgets.HBox(parts, layout=widgets.Layout(align_items="center"))
 
     # --- What changes -----------------------------------------------------------------------
 
@@ -189,9 +210,22 @@ class ControlView:
             widget.disabled = not change["new"]
 
 
-def _words(text: str, width: str = "auto") -> widgets.HTML:
+def _wide(pixels: int) -> widgets.Layout:
+    return widgets.Layout(width=f"{pixels}px", flex="0 0 auto")
+
+
+def _column(pixels: int) -> widgets.Layout:
+    return widgets.Layout(width=f"{pixels}px", grid_gap="2px")
+
+
+def _row(parts: list[widgets.Widget]) -> widgets.HBox:
+    return widgets.HBox(parts, layout=widgets.Layout(align_items="center"))
+
+
+def _words(text: str, width: int | None = None) -> widgets.HTML:
     """A fixed text of ours between the inputs; it may hold markup."""
-    return widgets.HTML(text, layout=widgets.Layout(width=width, margin="0 4px"))
+    layout = widgets.Layout(width=f"{width}px" if width else "auto", margin="0 4px")
+    return widgets.HTML(text, layout=layout)
 
 
 def _status_line(text: str) -> str:
@@ -200,7 +234,11 @@ def _status_line(text: str) -> str:
 
 def _show_notice(box: widgets.HTML, model: ControlModel) -> None:
     text = html.escape(model.notice)
-    box.value = _coloured(model.notice) if model.failed else f"<i>{text}</i>"
+    box.value = (
+        _coloured(model.notice)
+        if model.failed
+        else f"<div style='line-height:1.4;opacity:.8'>{text}</div>"
+    )
 
 
 def _coloured(text: str) -> str:

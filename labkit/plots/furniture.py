@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from labkit.plots.colours import Theme
 
+_TICKS_PER_INCH = 1.6  # "13:59:00" and some air
 _TITLE, _SMALL = 10.5, 8.5  # points
 _CHARACTER_INCHES = 0.073  # about what a character of the small size takes
 _TITLE_CHARACTER_INCHES = 0.086
@@ -74,8 +75,9 @@ def time_axis(ax: Axes, theme: Theme, index: pd.DatetimeIndex) -> None:
     """Make the horizontal axis the local time over the whole of an index."""
     zone = tzlocal()
     ax.xaxis_date(zone)
+    width = figure_of(ax).get_figwidth() * ax.get_position().width
     locator = AutoDateLocator(  # type: ignore[no-untyped-call] # matplotlib is typed in part
-        zone, minticks=3, maxticks=9
+        zone, minticks=2, maxticks=max(5, round(width * _TICKS_PER_INCH))
     )
     formatter = ConciseDateFormatter(  # type: ignore[no-untyped-call] # as above
         locator, zone, formats=_TICKS, zero_formats=_ZEROS, offset_formats=_DATES
