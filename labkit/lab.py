@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import threading
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
 
 from labkit.asking import Asking
@@ -22,7 +23,10 @@ from labkit.status import Part, Status
 from labkit.traffic.run import Worker
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from app.faults import Faults
+    from labkit.checks import Report
     from labkit.panels.control import ControlPanel
     from labkit.remote import RemoteApp, RemoteFaults
 
@@ -56,6 +60,8 @@ class Lab(Asking, Driving):
     """
 
     kind = "lab"
+    _headers: Mapping[str, str] | None = None
+    _verify: bool | str = True
     latest: ClassVar[Lab | None] = None  # the one started last; `labkit.current()` tells it
 
     def __init__(
@@ -249,6 +255,20 @@ class Lab(Asking, Driving):
         if not active:
             return Part("Traffic", "idle", "lab.panel(), lab.traffic(), lab.spike()")
         return Part("Traffic", "running", "; ".join(repr(run.shape) for run in active))
+
+    def check(self) -> Report:
+        """Look at every part and what it needs; say what is wrong and what to do about it."""
+        from labkit.checks import check
+
+        if not self.running:
+            return check()
+        return check(
+            app_url=None if self._app is None else self._app.url,
+            prometheus_url=self.prometheus_url,
+            headers=self._headers,
+            verify=self._verify,
+            log_tails={name: partial(self.logs, name) for name in LOGS},
+        )
 
     def logs(self, name: str, lines: int = 50) -> Log:
         """Return the last lines of a log.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from io import TextIOWrapper
 from typing import Any
 
 import click
@@ -13,6 +15,16 @@ from labkit.errors import LabError
 # The commands in the order of `labkit --help`, and the module and function that each is.
 COMMANDS = {
     "lab": "labkit.cli.front:lab",
+    "up": "labkit.cli.up:up",
+    "traffic": "labkit.cli.traffic:traffic",
+    "continuous": "labkit.cli.traffic:continuous",
+    "spike": "labkit.cli.traffic:spike",
+    "background": "labkit.cli.background:background",
+    "demo": "labkit.cli.demo:demo",
+    "query": "labkit.cli.query:query",
+    "logs": "labkit.cli.logs:logs",
+    "check": "labkit.cli.check:check",
+    "deploy-files": "labkit.cli.check:deploy_files",
     "prometheus": "labkit.cli.front:prometheus",
 }
 
@@ -30,6 +42,7 @@ class LazyGroup(click.Group):
             return None
         module, _, attribute = COMMANDS[cmd_name].partition(":")
         command: click.Command = getattr(import_module(module), attribute)
+        _mark_paragraphs(command)
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -41,7 +54,23 @@ class LazyGroup(click.Group):
             ctx.exit(1)
 
 
+def _mark_paragraphs(command: click.Command) -> None:
+    """Have click see its mark for a paragraph that keeps its lines.
+
+    The docstrings are raw, as linters ask of those with a backslash: the mark arrives as two
+    characters.
+    """
+    command.help = (command.help or "").replace("\\b\n", "\b\n")
+    if isinstance(command, click.Group):
+        for part in command.commands.values():
+            _mark_paragraphs(part)
+
+
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="labkit")
 def main() -> None:
     """An observability lab: an instrumented app, a real Prometheus, traffic and PromQL."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # An old console that lacks a character shows a question mark instead of a traceback.
+            stream.reconfigure(errors="replace")

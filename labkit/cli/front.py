@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from labkit.cli.output import emit_json, json_option
+
 if TYPE_CHECKING:
     from labkit.prometheus.binary import Binary
 
@@ -21,10 +23,15 @@ if TYPE_CHECKING:
     help="Open a browser or not; by default where there is a display.",
 )
 def lab(folder: Path | None, port: int | None, browser: bool | None) -> None:
-    """Open the notebooks in JupyterLab.
+    r"""Open the notebooks in JupyterLab.
 
     FOLDER is where to work: an installed lab copies its notebooks there first. By default it is
     the clone's own notebooks folder, or ./observability-lab.
+
+    \b
+    Examples:
+      labkit lab
+      labkit lab ~/lessons --no-browser --port 8888
     """
     from labkit.jupyter import open_lab
 
@@ -33,14 +40,32 @@ def lab(folder: Path | None, port: int | None, browser: bool | None) -> None:
 
 
 @click.command()
-def prometheus() -> None:
-    r"""Show which Prometheus the lab uses; fetch one if there is none.
+@json_option
+def prometheus(*, as_json: bool) -> None:
+    r"""Show which Prometheus the lab uses.
+
+    It is fetched if there is none.
 
     \b
     Looked for in this order: LABKIT_PROMETHEUS, PATH, the lab's cache, the official release,
     the package of Debian or Ubuntu.
+
+    \b
+    Examples:
+      labkit prometheus
+      LABKIT_PROMETHEUS=/opt/prometheus/prometheus labkit prometheus
     """
     binary = have_prometheus()
+    if as_json:
+        emit_json(
+            {
+                "version": binary.version,
+                "path": str(binary.path),
+                "promtool": binary.promtool and str(binary.promtool),
+                "source": binary.source,
+            }
+        )
+        return
     click.echo(f"Prometheus {binary.version}")
     click.echo(f"  binary    {binary.path}")
     click.echo(f"  promtool  {binary.promtool or 'not found: rules cannot be tested'}")

@@ -1,0 +1,122 @@
+"""Which app and which Prometheus a command works with: by option, environment, or what runs."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from labkit.errors import LabError, TargetRefused
+
+if TYPE_CHECKING:
+    from labkit.registry import Entry
+
+CONNECT_SECONDS = 3.0
+_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a command works with.
+
+    Attributes:
+        url: the app's address, without a slash at its end.
+        prometheus_url: that of its Prometheus; None where it is not known.
+        what: what to call it.
+    """
+
+    url: str
+    prometheus_url: str | None
+    what: str
+
+
+def find_app(url: str | None, prometheus_url: str | None = None) -> Found:
+    """Return the app of an address, or of the newest lab or `labkit up` that runs.
+
+    Raises:
+        LabError: when no address was given and nothing runs.
+    """
+    from labkit import registry
+
+    if url is None:
+        entry = registry.find_target()
+        return Found(entry.url, prometheus_url or entry.prometheus_url or None, _name(entry))
+    url = url.rstrip("/")
+    # An address of a lab on this machine: then its Prometheus is known, too.
+    same = [entry for entry in registry.running() if entry.url == url]
+    known = same[0].prometheus_url if same else None
+    return Found(url, prometheus_url or known or None, _name(same[0]) if same else "the app")
+
+
+def find_prometheus_url(url: str | None) -> str:
+    """Return the address given, or that of the newest lab or `labkit up` that runs.
+
+    Raises:
+        LabError: when no address was given and nothing runs.
+    """
+    from labkit import registry
+
+    return url or registry.find_target().prometheus_url
+
+
+def check_reachable(url: str, *, allow_remote: bool) -> None:
+    """Try once whether something listens at an address; no request is sent.
+
+    Raises:
+        TargetRefused: when the address will not do, leads to another machine, or nothing listens.
+    """
+    from labkit.traffic.target import find_target
+
+    target = find_target(url, allow_remote=allow_remote)
+    parts = urlsplit(target.url)
+    host = target.addresses[0] if target.addresses else str(parts.hostname)
+    try:
+        port = parts.port or _PORTS[parts.scheme]
+        socket.create_connection((host, port), CONNECT_SECONDS).close()
+    except OSError as error:
+        raise TargetRefused(
+            f"Nothing answers at {url}.",
+            evidence=str(error),
+            next_step="start an app with `labkit up`, or see that the one at this address runs; "
+            "`labkit traffic -t` tries the connection.",
+        ) from error
+
+
+def get_text(url: str) -> str:
+    """Return what an app answers at an address; redirects are not followed.
+
+    Raises:
+        LabError: when it does not answer, or not with status 200.
+    """
+    import requests
+
+    with requests.Session() as session:
+        session.trust_env = False  # a proxy of the network can't reach this machine's loopback
+        try:
+            answer = session.get(url, timeout=CONNECT_SECONDS, allow_redirects=False)
+        except (requests.RequestException, ValueError) as error:
+            raise LabError(
+                f"{url} did not answer.",
+                evidence=_cause(error),
+                next_step="see that the app runs; `labkit up` starts one here.",
+            ) from error
+    if answer.status_code != requests.codes.ok:
+        raise LabError(
+            f"{url} answered with status {answer.status_code}.",
+            evidence=answer.text[:200],
+            next_step="give the address of the app itself, as in --url http://127.0.0.1:5000.",
+        )
+    return answer.text
+
+
+def _name(entry: Entry) -> str:
+    return "labkit up" if entry.kind == "up" else entry.name
+
+
+def _cause(error: BaseException) -> str:
+    """Return the words of the innermost cause, which requests wraps several times."""
+    inner = getattr(error, "reason", None) or next(
+        (a for a in error.args if isinstance(a, BaseException)), None
+    )
+    return _cause(inner) if isinstance(inner, BaseException) else str(error)

@@ -1,0 +1,120 @@
+"""What the commands print: words, tables, and JSON for machines."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from rich.console import Console, RenderableType
+    from rich.table import Table
+
+    console: Console  # standard output: results
+    notes: Console  # standard error: progress and remarks, so that a pipe carries results only
+
+# A pipe has no width; a table in it is as wide as its cells.
+_PIPE_COLUMNS = 400
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
+
+
+def __getattr__(name: str) -> Any:
+    """Make a console when it is first asked for; rich takes its time to load."""
+    if name not in ("console", "notes"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    made = globals()[name] = _console(sys.stdout if name == "console" else sys.stderr)
+    return made
+
+
+def _console(stream: Any) -> Console:
+    """Make a console for a stream: colours and live lines on a terminal only."""
+    from rich.console import Console
+
+    terminal = stream.isatty()
+    return Console(
+        stderr=stream is sys.stderr,
+        # A label may hold anything: no text is taken for markup or painted by guesses.
+        markup=False,
+        highlight=False,
+        emoji=False,
+        # Variables such as FORCE_COLOR are for terminals that hide; a pipe stays plain.
+        force_terminal=terminal,
+        no_color=None if terminal else True,
+        width=None if terminal or "COLUMNS" in os.environ else _PIPE_COLUMNS,
+    )
+
+
+def table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    title: str | None = None,
+    styles: Mapping[str, str] | None = None,
+) -> Table:
+    """Return a table to print; columns of numbers are set flush right.
+
+    Args:
+        columns: the headings.
+        rows: one sequence of cells a row; floats are shown with four significant digits, None as
+            nothing, and what rich can draw (a ``Text`` with a colour) as it is.
+        title: what stands above it.
+        styles: rich styles by heading, such as ``{"state": "bold"}``.
+    """
+    from rich import box
+    from rich.table import Table
+
+    cells = [list(row) for row in rows]
+    made = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    for index, column in enumerate(columns):
+        numeric = all(_is_number(row[index]) for row in cells)
+        made.add_column(
+            column,
+            justify="right" if numeric else "left",
+            style=(styles or {}).get(column, ""),
+            no_wrap=numeric,
+            overflow="fold",
+        )
+    for row in cells:
+        made.add_row(*map(_cell, row))
+    return made
+
+
+def emit_json(data: Any) -> None:
+    """Print data as JSON; NaN and the infinities, which JSON lacks, become null."""
+    indent = 2 if sys.stdout.isatty() else None
+    click.echo(json.dumps(_plain(data), indent=indent, ensure_ascii=False, allow_nan=False))
+
+
+def _is_number(cell: object) -> bool:
+    return cell is None or (isinstance(cell, int | float) and not isinstance(cell, bool))
+
+
+def _cell(cell: object) -> RenderableType:
+    if cell is None:
+        return ""
+    if isinstance(cell, float):
+        return "–" if math.isnan(cell) else f"{cell:.4g}"
+    if isinstance(cell, int):
+        return f"{cell:,}" if not isinstance(cell, bool) else str(cell)
+    return cell if hasattr(cell, "__rich_console__") else str(cell)
+
+
+def _plain(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {str(key): _plain(value) for key, value in data.items()}
+    if isinstance(data, list | tuple | set):
+        return [_plain(item) for item in data]
+    if data is None or isinstance(data, bool | int | str):  # as JSON has them
+        return data
+    try:
+        number = float(data)
+    except (TypeError, ValueError):
+        return str(data)
+    return number if math.isfinite(number) else None

@@ -1,0 +1,208 @@
+"""`labkit query`: PromQL in a terminal, as a table, and as sparklines for ranges."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from labkit.cli import output
+from labkit.cli.options import prometheus_option, usage_errors
+from labkit.cli.output import json_option
+from labkit.errors import QueryError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from labkit.promql.client import Client
+
+_NAMES = """`labkit query 'count by (__name__) ({__name__=~"flask_.*"})'`"""
+_EMPTY = (
+    "The answer is empty: no series matches at this time. A rate needs two scrapes in its window, "
+    "and a comparison leaves out what does not meet it; `labkit query up` shows what is scraped."
+)
+
+
+@click.command()
+@click.argument("promql")
+@click.option("--range", "span", metavar="DURATION", help="Over a time range, such as 5m or 1h30m.")
+@click.option(
+    "--step", metavar="DURATION", help="Between two points of a range; by default its own."
+)
+@click.option(
+    "--time",
+    "when",
+    metavar="TIME",
+    help="At this time, or up to it with --range: Unix seconds, or 2026-01-31T12:00 local time.",
+)
+@prometheus_option
+@json_option
+def query(
+    *,
+    promql: str,
+    span: str | None,
+    step: str | None,
+    when: str | None,
+    prometheus_url: str | None,
+    as_json: bool,
+) -> None:
+    r"""Ask Prometheus a PROMQL expression.
+
+    LABKIT_PROMETHEUS_HEADERS, a JSON object, gives headers for a Prometheus that asks for them.
+
+    \b
+    Examples:
+      labkit query 'sum(rate(flask_requests_total[1m]))'
+      labkit query flask_error_rate --range 5m
+      labkit query 'sum by (error_type) (flask_errors_total)' --json
+      labkit query up --prometheus-url https://prometheus.example.org
+    """
+    from labkit.attached import headers_from_environment
+    from labkit.cli.finding import find_prometheus_url
+    from labkit.promql.client import Client
+
+    if step and not span:
+        raise click.UsageError("--step goes with --range, such as --range 5m --step 15s.")
+    url = find_prometheus_url(prometheus_url)
+    ask = partial(_ask, promql=promql, span=span, step=step, when=when)
+    with usage_errors(), Client(url, headers=headers_from_environment()) as client:
+        try:
+            frame = ask(client)
+        except QueryError as error:
+            raise _for_terminals(error) from error
+    data = _instant_data(frame) if span is None else _range_data(frame)
+    for warning in frame.attrs.get("warnings", ()):
+        output.notes.print(f"Prometheus warns: {warning}")
+    if as_json:
+        output.emit_json(data)
+    elif frame.empty:
+        output.console.print(_EMPTY)
+    elif span is None:
+        _show_instant(frame)
+    else:
+        _show_range(frame)
+
+
+def _ask(
+    client: Client, *, promql: str, span: str | None, step: str | None, when: str | None
+) -> pd.DataFrame:
+    _learn_interval(client, promql, span)
+    if span is None:
+        return client.query(promql, time=_moment(when))
+    return client.query_range(promql, _minutes(span), _step(step), None, _moment(when))
+
+
+def _for_terminals(error: QueryError) -> QueryError:
+    """Return the error with a next step that is a command where it names a notebook's call."""
+    if "lab." not in error.next_step:
+        return error
+    next_step = (
+        f"change the query at the caret; {_NAMES} lists the names there are."
+        if "caret" in error.next_step
+        else "`labkit traffic -t` tries the connection, `labkit up` starts a Prometheus here, "
+        "`labkit logs prometheus` shows its log."
+    )
+    return QueryError(error.message, evidence=error.evidence, next_step=next_step)
+
+
+def _learn_interval(client: Client, promql: str, span: str | None) -> None:
+    """Have default steps and `$__rate_interval` come from the targets' own scrape interval."""
+    from labkit.attached import _scrape_interval
+
+    if span is not None or "$__" in promql:
+        client.scrape_interval = _scrape_interval(client)
+
+
+def _instant_data(frame: pd.DataFrame) -> dict[str, Any]:
+    rows = frame.astype({c: str for c in frame.columns if c == "time"}).to_dict("records")
+    series = [
+        {"labels": {k: v for k, v in row.items() if k not in ("value", "time") and v != ""}}
+        | {k: row[k] for k in ("time", "value") if k in row}
+        for row in rows
+    ]
+    return {"query": frame.attrs["query"], "time": frame.attrs["time"], "series": series}
+
+
+def _range_data(frame: pd.DataFrame) -> dict[str, Any]:
+    attributes = ("query", "start", "end", "step")
+    times = [moment.timestamp() for moment in frame.index]
+    series = [
+        {
+            "labels": frame.attrs.get("labels", {}).get(column, {}),
+            "points": list(zip(times, frame[column].tolist(), strict=True)),
+            **_figures(frame[column]),
+        }
+        for column in frame.columns
+    ]
+    return {name: frame.attrs[name] for name in attributes} | {"series": series}
+
+
+def _show_instant(frame: pd.DataFrame) -> None:
+    rows = [[*map(_shown, row)] for row in frame.itertuples(index=False, name=None)]
+    output.console.print(output.table([str(column) for column in frame.columns], rows))
+
+
+def _show_range(frame: pd.DataFrame) -> None:
+    from labkit.cli.sparkline import sparkline
+
+    columns = ["series", "", "min", "mean", "max", "last"]
+    rows = [
+        (str(column), sparkline(frame[column].tolist()), *_figures(frame[column]).values())
+        for column in frame.columns
+    ]
+    start, end = (datetime.fromtimestamp(frame.attrs[e]).astimezone() for e in ("start", "end"))
+    title = f"{start:%H:%M:%S} to {end:%H:%M:%S}, every {frame.attrs['step']:g} s"
+    output.console.print(output.table(columns, rows, title=title))
+
+
+def _figures(series: pd.Series[float]) -> dict[str, float]:
+    """Return what sums a series up; NaN where it has no point."""
+    known = series.dropna()
+    last = float(known.iloc[-1]) if len(known) else float("nan")
+    figures = {"min": known.min(), "mean": known.mean(), "max": known.max()}
+    return {**{name: float(value) for name, value in figures.items()}, "last": last}
+
+
+def _shown(value: object) -> object:
+    """Return a cell as a person wants it: plain numbers whole, times short."""
+    if isinstance(value, datetime):
+        return value.astimezone().strftime("%H:%M:%S.%f")[:-3]
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:  # noqa: PLR2004 - exact
+        return int(value)
+    return value
+
+
+def _minutes(span: str) -> float:
+    from labkit.promql.steps import step_in_ms
+
+    try:
+        return step_in_ms(_step(span) or span) / 60_000
+    except ValueError as error:
+        raise ValueError(
+            f"--range must be above 0 seconds, or a duration such as 5m or 1h30m, not {span!r}"
+        ) from error
+
+
+def _step(text: str | None) -> float | str | None:
+    """Return plain numbers as seconds, and anything else for Prometheus's own durations."""
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return text
+
+
+def _moment(text: str | None) -> float | datetime | None:
+    if text is None:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        return datetime.fromisoformat(text).astimezone()
+    except ValueError as error:
+        raise ValueError(
+            f"--time must be Unix seconds or a time such as 2026-01-31T12:00, not {text!r}"
+        ) from error

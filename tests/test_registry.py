@@ -1,0 +1,134 @@
+"""The registry: who runs is found, who is gone never is."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import stat
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from labkit import registry
+from labkit.errors import LabError
+from tests.waiting import wait_for
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    return tmp_path / "observability-lab" / "running"
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir())
+
+
+def change(entry: registry.Entry, **fields: object) -> None:
+    """Rewrite an entry's file, as if another process or machine had written it."""
+    data = json.loads(entry.path.read_text())
+    entry.path.write_text(json.dumps(data | fields))
+
+
+def test_what_was_announced_is_found_until_it_is_withdrawn():
+    entry = registry.announce(
+        "lab",
+        name="mine",
+        url="http://127.0.0.1:5000",
+        prometheus_url="http://127.0.0.1:9090",
+        token="secret",
+        folder="/somewhere",
+        intensity="low",
+    )
+    [found] = registry.running()
+    assert found == entry
+    assert (found.pid, found.token, found.more) == (os.getpid(), "secret", {"intensity": "low"})
+    entry.withdraw()
+    entry.withdraw()
+    assert registry.running() == []
+
+
+def test_the_newest_comes_first_and_kinds_are_told_apart():
+    first = registry.announce("lab")
+    background = registry.announce("background")
+    last = registry.announce("up")
+    assert registry.running() == [last, background, first]
+    assert registry.running("background") == [background]
+    assert registry.find_target() == last
+    last.withdraw()
+    assert registry.find_target() == first, "background traffic is no app"
+
+
+def test_with_nothing_running_the_message_names_the_commands_that_start_something():
+    registry.announce("background")
+    with pytest.raises(LabError, match=r"labkit up") as caught:
+        registry.find_target()
+    assert "make lab" in str(caught.value)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
+def test_only_the_user_can_read_an_entry_as_it_holds_a_token(state):
+    entry = registry.announce("lab", token="secret")
+    assert stat.S_IMODE(entry.path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(state.stat().st_mode) == 0o700
+    assert "secret" not in repr(entry)
+
+
+def test_an_entry_of_a_process_that_is_gone_is_removed(state):
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        registry.announce("up", pid=process.pid)
+        assert registry.find_target().pid == process.pid
+        process.kill()
+        # Not reaped yet, so its number still exists.
+        wait_for(lambda: psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE)
+        assert registry.running() == []
+    assert files(state) == []
+
+
+def test_an_entry_whose_number_another_process_got_is_never_trusted(state):
+    entry = registry.announce("up", url="http://127.0.0.1:1")
+    change(entry, created=entry.created - 60)
+    assert registry.running() == []
+    assert files(state) == []
+
+
+def test_a_file_that_makes_no_sense_is_removed_and_hides_nobody(state):
+    entry = registry.announce("up")
+    for number, text in enumerate(["", "[1]", "{}", '{"host": "x"}', '{"pid": "many"']):
+        (state / f"up-bad{number}.json").write_text(text)
+    assert registry.running() == [entry]
+    assert files(state) == [entry.path]
+
+
+def test_what_runs_on_another_machine_with_the_same_home_is_left_alone(state):
+    entry = registry.announce("up")
+    change(entry, host=f"not-{platform.node()}", pid=2**22 + 1)
+    assert registry.running() == []
+    assert files(state) == [entry.path]
+
+
+def test_nobody_meets_half_an_entry(state):
+    """Readers in threads, while entries come and go: never an error, never a leftover."""
+
+    def come_and_go(_: int) -> None:
+        for _ in range(20):
+            entry = registry.announce("lab")
+            assert entry in registry.running()
+            entry.withdraw()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(come_and_go, range(4)))
+    assert files(state) == []
+
+
+def test_a_process_that_has_ended_cannot_be_announced():
+    with pytest.raises(LabError, match="has ended"):
+        registry.announce("up", pid=2**22 + 1)

@@ -1,0 +1,163 @@
+"""A notebook run without a browser: its page, its failures, and Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import psutil
+import pytest
+
+from labkit.report import page, still
+from tests.prometheus_lines import binaries
+from tests.waiting import alive, wait_for
+
+COMMAND = [sys.executable, "-m", "labkit.report"]
+LAB = (
+    "import labkit\nlab = labkit.start()",
+    'lab.wait_for("rate(flask_uptime_seconds[5s])")\nlab.plot("flask_uptime_seconds", minutes=1)',
+    "lab.panel()",
+    "lab.stop()",
+)
+PICTURE = re.compile(r"data:image/png;base64,[A-Za-z0-9+/]{5000}")
+
+
+@pytest.fixture(autouse=True)
+def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("LABKIT_PROMETHEUS", str(binaries()[-1].path))
+
+
+def write_notebook(path: Path, *cells: str) -> Path:
+    code = [nbformat.v4.new_code_cell(cell) for cell in cells]
+    nbformat.write(nbformat.v4.new_notebook(cells=code), path)
+    return path
+
+
+def run(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [*COMMAND, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=90, cwd=cwd)
+
+
+def test_the_page_has_the_charts_of_a_lab_and_needs_no_network(tmp_path: Path) -> None:
+    notebook = write_notebook(tmp_path / "lab.ipynb", *LAB)
+    before = notebook.read_bytes()
+
+    done = run(notebook, cwd=tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    assert re.findall(r"^\[ *(\d)/4\] .* \d+\.\d s$", done.stdout, re.MULTILINE) == list("1234")
+    assert done.stdout.splitlines()[-1] == f"Written: {tmp_path / 'demo.html'}"
+    text = (tmp_path / "demo.html").read_text(encoding="utf-8")
+    assert len(PICTURE.findall(text)) == 2, "one of lab.plot(), one of lab.panel()"
+    assert not re.findall(r"<(?:script|img|link)[^>]*(?:src|href)=.https?:", text)
+    assert notebook.read_bytes() == before
+
+
+def test_a_failing_cell_is_named_with_its_error(tmp_path: Path) -> None:
+    notebook = write_notebook(tmp_path / "bad.ipynb", "a = 1", "import os\na + b", "a = 3")
+    (tmp_path / "demo.html").write_text("the page of another run")
+
+    done = run(notebook, cwd=tmp_path)
+
+    assert done.returncode == 1
+    assert "This cell failed: a + b" in done.stderr
+    assert "NameError: name 'b' is not defined" in done.stderr
+    assert "\x1b" not in done.stderr
+    assert "Traceback" not in done.stderr.splitlines()[0]
+    assert "[ 2/3]" not in done.stdout
+    assert (tmp_path / "demo.html").read_text() == "the page of another run"
+
+
+def test_a_dead_kernel_is_said(tmp_path: Path) -> None:
+    notebook = write_notebook(tmp_path / "dead.ipynb", "import os\nos._exit(3)")
+    done = run(notebook, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "This cell failed: os._exit(3)" in done.stderr
+    assert "kernel died" in done.stderr
+
+
+def test_what_is_no_notebook_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    (tmp_path / "text.ipynb").write_text("not JSON")
+    for arguments in (["none.ipynb"], ["text.ipynb"]):
+        done = run(*arguments, cwd=tmp_path)
+        assert done.returncode == 1
+        assert f"{arguments[0]} is not a notebook" in done.stderr
+        assert done.stdout == ""
+
+
+def test_a_page_in_a_folder_that_is_not_there_is_refused_before_anything_runs(
+    tmp_path: Path,
+) -> None:
+    write_notebook(tmp_path / "one.ipynb", "1")
+    done = run("one.ipynb", "--output", "no/page.html", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "There is no folder no." in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt_leaves_nothing_running(tmp_path: Path, number: signal.Signals) -> None:
+    child = (
+        "import os, sys, pathlib, threading\nfrom labkit.processes import ChildProcess\n"
+        "sleeper = ChildProcess([sys.executable, '-c', 'import time; time.sleep(600)'], "
+        "log=pathlib.Path('sleeper.log'))\n"
+        "while sleeper.pid is None:\n    threading.Event().wait(0.01)\n"
+        "pathlib.Path('ready').write_text(str(os.getpid()))\nthreading.Event().wait(600)"
+    )
+    notebook = write_notebook(tmp_path / "long.ipynb", child, "1")
+    with subprocess.Popen(
+        [*COMMAND, str(notebook)],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as report:
+        wait_for(lambda: (tmp_path / "ready").exists() or report.poll() is not None, 60)
+        started = [process.pid for process in psutil.Process(report.pid).children(recursive=True)]
+        os.kill(report.pid, number)
+        _, errors = report.communicate(timeout=30)
+
+    assert report.returncode == 130, errors
+    assert "Interrupted" in errors
+    assert "Traceback" not in errors
+    assert int((tmp_path / "ready").read_text()) in started
+    assert len(started) == 3, "kernel, guard, sleeper"
+    wait_for(lambda: not any(map(alive, started)))
+    assert not (tmp_path / "demo.html").exists()
+
+
+def test_a_widget_becomes_its_last_picture() -> None:
+    view, state = "widget-view+json", "widget-state+json"
+    output = nbformat.v4.new_output(
+        "display_data",
+        {f"application/vnd.jupyter.{view}": {"model_id": "box"}, "text/plain": "VBox()"},
+    )
+    cell = nbformat.v4.new_code_cell("panel", outputs=[output])
+    notebook = nbformat.v4.new_notebook(cells=[cell])
+    image = {"path": ["value"], "encoding": "base64", "data": "iVBORw0K"}
+    widgets = {
+        "box": {
+            "model_name": "VBoxModel",
+            "state": {"children": ["IPY_MODEL_box", "IPY_MODEL_text", "IPY_MODEL_chart"]},
+        },
+        "text": {"model_name": "HTMLModel", "state": {"value": "<b>1</b>"}},
+        "chart": {"model_name": "ImageModel", "state": {"format": "png"}, "buffers": [image]},
+        "other": {"model_name": "ImageModel", "state": {}, "buffers": [image | {"data": "bad"}]},
+    }
+    notebook.metadata["widgets"] = {f"application/vnd.jupyter.{state}": {"state": widgets}}
+
+    still(notebook)
+
+    assert output["data"] == {"text/plain": "VBox()", "image/png": "iVBORw0K"}
+    assert "widgets" not in notebook.metadata
+    assert "data:image/png;base64,iVBORw0K" in page(notebook, "a title")
+    json.dumps(notebook)
