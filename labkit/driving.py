@@ -32,6 +32,7 @@ class Driving(ABC):
 
     seed: int | None = None
     allow_remote = False
+    _verify: bool | str = True
     _closing: ExitStack
 
     def __init__(self) -> None:
@@ -94,7 +95,14 @@ class Driving(ABC):
             seed = self.seed + len(self.runs)
         url, worker = self.url, self._sender()
         try:
-            run = worker.start(url, shape, mix=mix, seed=seed, allow_remote=self.allow_remote)
+            run = worker.start(
+                url,
+                shape,
+                mix=mix,
+                seed=seed,
+                allow_remote=self.allow_remote,
+                verify=self._verify,
+            )
         except WorkerDied:
             self._start_worker()  # so that the next call works
             raise
@@ -141,7 +149,12 @@ class Driving(ABC):
         from labkit.traffic.background import Background
 
         return Background.start(
-            self.url, intensity=intensity, mix=mix, seed=seed, allow_remote=self.allow_remote
+            self.url,
+            intensity=intensity,
+            mix=mix,
+            seed=seed,
+            allow_remote=self.allow_remote,
+            verify=self._verify,
         )
 
     def background_traffic(self) -> Background | None:

@@ -61,7 +61,6 @@ class Lab(Asking, Driving):
 
     kind = "lab"
     _headers: Mapping[str, str] | None = None
-    _verify: bool | str = True
     latest: ClassVar[Lab | None] = None  # the one started last; `labkit.current()` tells it
 
     def __init__(

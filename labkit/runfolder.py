@@ -63,13 +63,14 @@ class RunFolder:
 
 def remove_orphans(parent: Path) -> list[Path]:
     """Remove the run folders whose owner no longer runs; return them."""
-    orphans = [folder for folder in parent.glob(f"{_PREFIX}*") if not _is_owned(folder)]
+    orphans = [folder for folder in parent.glob(f"{_PREFIX}*") if not is_owned(folder)]
     for folder in orphans:
         shutil.rmtree(folder, ignore_errors=True)
     return orphans
 
 
-def _is_owned(folder: Path) -> bool:
+def is_owned(folder: Path) -> bool:
+    """Whether the process that made a run folder still runs."""
     try:
         owner = json.loads((folder / _OWNER).read_text())
     except FileNotFoundError:

@@ -276,6 +276,13 @@ def test_a_process_that_fails_to_start_is_told_with_its_words(
     assert "no luck" in told.value.evidence
 
 
+def test_a_folder_that_takes_no_files_is_told(target: Target, processes: Processes):
+    (files.folder_of(target.url) / files.OUTPUT).mkdir(parents=True)
+    with pytest.raises(LabError, match="files cannot be written"):
+        quick(target.url)
+    assert processes.mains() == []
+
+
 def test_headers_reach_the_target_and_stay_in_no_file(target: Target):
     background = quick(target.url, headers={"X-Secret": "kept-from-disk"})
     wait_for(lambda: target.headers.get("HTTP_X_SECRET") == "kept-from-disk", 10)

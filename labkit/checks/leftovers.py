@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labkit.checks.report import OK, WARNING, Finding
-from labkit.runfolder import _is_owned as is_owned
+from labkit.runfolder import is_owned
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 _GUARD = Path("labkit", "guard.py").parts
 _WORKER = ("-m", "labkit.traffic.worker")
 _FOLDER_OPTIONS = ("--config.file=", "--storage.tsdb.path=")
-_DELETED = " (deleted)"  # what Linux adds to the name of a file that is gone but open
 
 
 @dataclass(frozen=True)
@@ -116,7 +115,7 @@ def _files_open(process: psutil.Process) -> Iterator[str]:
     streams = Path("/proc", str(process.pid), "fd")
     if streams.is_dir():
         for number in ("1", "2"):
-            yield str((streams / number).readlink()).removesuffix(_DELETED)
+            yield str((streams / number).readlink())
     else:
         yield from (file.path for file in process.open_files())
 

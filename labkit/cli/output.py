@@ -29,17 +29,18 @@ def __getattr__(name: str) -> Any:
     """Make a console when it is first asked for; rich takes its time to load."""
     if name not in ("console", "notes"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    made = globals()[name] = _console(sys.stdout if name == "console" else sys.stderr)
+    made = globals()[name] = _console(stderr=name == "notes")
     return made
 
 
-def _console(stream: Any) -> Console:
+def _console(*, stderr: bool) -> Console:
     """Make a console for a stream: colours and live lines on a terminal only."""
     from rich.console import Console
 
-    terminal = stream.isatty()
+    stream = sys.stderr if stderr else sys.stdout  # None where a shell closed it
+    terminal = stream is not None and stream.isatty()
     return Console(
-        stderr=stream is sys.stderr,
+        stderr=stderr,
         # A label may hold anything: no text is taken for markup or painted by guesses.
         markup=False,
         highlight=False,
@@ -88,7 +89,7 @@ def table(
 
 def emit_json(data: Any) -> None:
     """Print data as JSON; NaN and the infinities, which JSON lacks, become null."""
-    indent = 2 if sys.stdout.isatty() else None
+    indent = 2 if sys.stdout is not None and sys.stdout.isatty() else None
     click.echo(json.dumps(_plain(data), indent=indent, ensure_ascii=False, allow_nan=False))
 
 

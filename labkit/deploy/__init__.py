@@ -93,6 +93,9 @@ def next_steps(folder: Path) -> str:
     """Return what to do with the files, as text for a terminal."""
     unit, config = folder / UNIT, folder / CONFIG
     return f"""\
+The service's user must be able to run the interpreter and to read what is installed beside it;
+--python and --user name others.
+
 Next, on the machine that is to run them (the comments in the files say why):
 
   systemd-analyze verify {unit}

@@ -258,6 +258,6 @@ def _summary(run: TrafficRun, others: int) -> str:
 
 
 def _background_words(status: Any) -> str:
-    if status.running:
-        return f"{status.intensity}, {status.sent:,} sent"
-    return str(status.state)
+    if status.running and status.silent_since is not None:
+        return f"no answer: {status.last_error}"
+    return f"{status.intensity}, {status.sent:,} sent" if status.running else str(status.state)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import sys
 import tempfile
-import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
+from labkit import locking
 from labkit.errors import PrometheusMissing
 
 if TYPE_CHECKING:
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from labkit.prometheus.candidate import Progress
 
 LOCK_SECONDS = 900.0  # another process may be fetching 130 MB over a slow line
-_POLL_SECONDS = 0.1
 
 
 def path() -> Path:
@@ -46,55 +44,20 @@ def locked(
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     lock = folder.with_name(f".{folder.name}.lock")
-    with lock.open("a+b") as file:  # never deleted: a waiter may have it open
-        _wait_for_lock(file, lock, seconds, progress)
-        try:
-            yield
-        finally:
-            _unlock(file)
 
-
-def _wait_for_lock(file: IO[bytes], lock: Path, seconds: float, progress: Progress | None) -> None:
-    deadline = time.monotonic() + seconds
-    while not _try_lock(file):
-        if time.monotonic() > deadline:
-            raise PrometheusMissing(
-                f"Another process has been fetching Prometheus for more than {seconds:.0f} s.",
-                evidence=f"it holds {lock}",
-                next_step="end that process, or wait for it, and try again.",
-            )
+    def waiting() -> None:
         if progress:
             progress("Waiting for another process that fetches Prometheus", 0, None)
-        time.sleep(_POLL_SECONDS)
 
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _try_lock(file: IO[bytes]) -> bool:
-        file.seek(0)
-        try:
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-
-    def _unlock(file: IO[bytes]) -> None:
-        file.seek(0)
-        msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
-
-else:
-    import fcntl
-
-    def _try_lock(file: IO[bytes]) -> bool:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
-
-    def _unlock(file: IO[bytes]) -> None:
-        fcntl.flock(file, fcntl.LOCK_UN)
+    try:
+        with locking.locked(lock, seconds=seconds, waiting=waiting):
+            yield
+    except TimeoutError as error:
+        raise PrometheusMissing(
+            f"Another process has been fetching Prometheus for more than {seconds:.0f} s.",
+            evidence=str(error),
+            next_step="end that process, or wait for it, and try again.",
+        ) from error
 
 
 @contextmanager

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Self
 from urllib.parse import unquote, urlsplit
 
 from labkit.errors import LabError, TargetRefused
+from labkit.locking import locked
 from labkit.processes import tail
 from labkit.traffic import background_state as files
 from labkit.traffic.background_launch import START_SECONDS, STOP_SECONDS, end, launch
 from labkit.traffic.background_state import BackgroundStatus
 from labkit.traffic.caps import MAX_SECONDS, Caps, positive
-from labkit.traffic.locking import locked
 from labkit.traffic.mixes import Mix, find_mix
 from labkit.traffic.shapes import Continuous
 from labkit.traffic.target import find_target

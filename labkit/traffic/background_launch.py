@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import subprocess
 import sys
@@ -34,20 +35,26 @@ def launch(folder: Path, status: BackgroundStatus, request: dict[str, Any]) -> N
     Raises:
         LabError: when it does not come up; nothing is left running.
     """
-    folder.mkdir(mode=0o700, exist_ok=True)
-    files.write_json(folder / files.REQUEST, request)
-    (folder / files.OUTPUT).write_bytes(b"")
-    status = _identified(dataclasses.replace(status, pid=_detach(folder)), folder)
-    files.save(folder, status)
     try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        files.write_json(folder / files.REQUEST, request)
+        (folder / files.OUTPUT).write_bytes(b"")
+        status = _identified(dataclasses.replace(status, pid=_detach(folder)), folder)
+        files.save(folder, status)  # until it reads its name there, it does nothing
         _await_running(folder, status)
-    except BaseException:  # an interrupt as well: what nobody waited for must not run
-        process = files.find_process(status)
-        if process is not None:
+    except BaseException as error:  # an interrupt as well: what nobody waited for must not run
+        if process := files.find_process(status):
             end(process, status, STOP_SECONDS)
+        if isinstance(error, OSError):
+            raise LabError(
+                "The background traffic's files cannot be written.",
+                evidence=str(error),
+                next_step=f"see to the room on the disk and the permissions of {folder}.",
+            ) from error
         raise
     finally:
-        (folder / files.REQUEST).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the same disk; there is nothing in it then
+            (folder / files.REQUEST).unlink(missing_ok=True)
 
 
 def _detach(folder: Path) -> int:

@@ -271,6 +271,8 @@ def find_process(status: BackgroundStatus) -> psutil.Process | None:
     """Return the process that a state names; None when it is gone or the number is another's."""
     import psutil
 
+    if not status.pid:
+        return None  # it has none yet; number 0 is the system's
     try:
         process = psutil.Process(status.pid)
         same = process.create_time() == status.created

@@ -8,19 +8,22 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 _POLL_SECONDS = 0.02
 
 
 @contextmanager
-def locked(path: Path, *, seconds: float) -> Iterator[None]:
+def locked(
+    path: Path, *, seconds: float, waiting: Callable[[], None] | None = None
+) -> Iterator[None]:
     """Be the only process that holds the lock in this file.
 
     Args:
         path: the file; made if it is not there, and never removed: a waiter may have it open.
         seconds: how long to wait for another holder.
+        waiting: called again and again while another one holds it.
 
     Raises:
         TimeoutError: when another one holds it for longer.
@@ -30,6 +33,8 @@ def locked(path: Path, *, seconds: float) -> Iterator[None]:
         while not _try_lock(file):
             if time.monotonic() > deadline:
                 raise TimeoutError(f"another process holds {path} for more than {seconds:g} s")
+            if waiting:
+                waiting()
             time.sleep(_POLL_SECONDS)
         try:
             yield
