@@ -13,13 +13,16 @@ BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test lint bench clean setup setup-test python
+.PHONY: help lab demo test lint bench pythons clean setup setup-test python
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
 
 lab: setup  ## open the lab in JupyterLab
 	@$(BIN)/python -m labkit lab
+
+demo: setup  ## run the first notebook without a browser, and write demo.html
+	@$(BIN)/python -m labkit.report --output demo.html
 
 test: lint  ## lint, types and all tests
 	@$(BIN)/python -m pytest
@@ -32,6 +35,9 @@ lint: setup-test  ## style, types and import rules
 
 bench: setup-test  ## measure, side by side with named peers
 	@$(BIN)/python -m benchmarks
+
+pythons:  ## run the quick tests on every Python here, and on the lowest versions of the libraries
+	@"$(PYTHON)" -m tests.pythons
 
 clean:  ## remove what the other targets made in this folder
 	rm -rf .venv .venv.lock .pytest_cache .mypy_cache .ruff_cache .import_linter_cache dist test-artifacts

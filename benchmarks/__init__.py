@@ -8,10 +8,22 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-PACKAGES = (
-    "labkit aiohttp flask ipykernel jupyterlab matplotlib numpy pandas prometheus-api-client "
-    "prometheus-client prometheus-flask-exporter requests waitress werkzeug"
-).split()
+PACKAGES = [
+    "labkit",
+    "aiohttp",
+    "flask",
+    "ipykernel",
+    "jupyterlab",
+    "matplotlib",
+    "numpy",
+    "pandas",
+    "prometheus-api-client",
+    "prometheus-client",
+    "prometheus-flask-exporter",
+    "requests",
+    "waitress",
+    "werkzeug",
+]
 
 
 def machine() -> dict[str, object]:

@@ -22,8 +22,8 @@ PROGRAMS = {
     "import labkit": "import labkit",
     "import requests": "import requests",
     "import prometheus_client": "import prometheus_client",
+    "import flask": "import flask",
     "import pandas": "import pandas",
-    "import prometheus_api_client": "import prometheus_api_client",
 }
 
 

@@ -11,6 +11,7 @@ PSS also has its share of what it shares with others (Linux); RSS counts shared 
 from __future__ import annotations
 
 import statistics
+import subprocess
 import sys
 from typing import TYPE_CHECKING
 
@@ -63,7 +64,9 @@ def role(process: psutil.Process) -> str:
 
 def measure() -> dict[str, Sizes]:
     """Return what each part of a lab adds in one fresh kernel."""
-    manager, client = start_new_kernel(kernel_name="python3", startup_timeout=CELL_SECONDS)
+    manager, client = start_new_kernel(
+        kernel_name="python3", startup_timeout=CELL_SECONDS, stderr=subprocess.DEVNULL
+    )
     try:
         run(client, BEFORE)
         kernel = psutil.Process(manager.provisioner.process.pid)

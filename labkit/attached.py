@@ -76,7 +76,7 @@ class AttachedLab(Lab):
         client = Client(self._prometheus_url, headers=self._headers, verify=self._verify)
         self._start_client(client)
         client.wait_for("vector(1)", timeout=FIRST_ANSWER_SECONDS)
-        client.scrape_interval = self.scrape_interval = _scrape_interval(client)
+        client.scrape_interval = self.scrape_interval = scrape_interval_of(client)
         if self._app_url:
             faults = RemoteFaults(self._app_url, token=self._token, verify=self._verify)
             self._app = RemoteApp(self._app_url.rstrip("/"), faults)
@@ -130,7 +130,7 @@ def _authorization(auth: tuple[str, str] | str | None) -> dict[str, str]:
     return {"Authorization": f"Basic {pair}"}
 
 
-def _scrape_interval(client: Client) -> float:
+def scrape_interval_of(client: Client) -> float:
     """Return the shortest scrape interval of the server's targets, in seconds.
 
     Servers that only have Prometheus's query API do not tell: then it is the usual 15 s.

@@ -244,7 +244,7 @@ class Lab(Asking, Driving):
         if errors := server.errors():
             return Part("Prometheus", "failing", errors[-1], server.url)
         if not server.has_web_page:
-            detail += "; this build has no web page, only the API"
+            return Part("Prometheus", "up", f"{detail}; no web page in this build, only the API")
         return Part("Prometheus", "up", detail, server.url)
 
     def _traffic_part(self) -> Part:

@@ -75,7 +75,8 @@ def _row(part: Part) -> str:
         where = f"<a href='{url}' target='_blank' rel='noopener'>{url}</a>"
     return (
         f"<tr style='background:none'><td {cell}>{html.escape(part.name)}</td>"
-        f"<td {cell}><span style='color:{colour}'>●</span> {html.escape(part.state)}</td>"
+        f"<td {cell}><span style='white-space:nowrap'><span style='color:{colour}'>●</span> "
+        f"{html.escape(part.state)}</span></td>"
         f"<td {cell}>{where}</td>"
         f"<td {cell}><span style='opacity:.75'>{html.escape(part.detail)}</span></td></tr>"
     )

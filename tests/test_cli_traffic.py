@@ -124,6 +124,13 @@ def test_without_a_terminal_there_are_no_control_codes(server, env):
     assert "p95" in done.stdout
 
 
+def test_with_its_outputs_closed_it_still_sends(app, server, env):
+    command = [*COMMAND, "traffic", "3", "0.1", "--url", server.url]
+    closed = ["/bin/sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *command]
+    assert subprocess.run(closed, env=env, timeout=40).returncode == 0
+    assert sum(counted(app).values()) == 3
+
+
 def test_no_color_is_respected_on_a_terminal(server, env):
     with terminal("traffic", "5", "0.2", "--url", server.url, env=env | {"NO_COLOR": "1"}) as child:
         assert finish(child) == 0
@@ -166,7 +173,7 @@ def test_a_closed_terminal_ends_the_command_and_its_worker(server, env):
         child.expect("sent")
         processes = processes_below(child.pid)
         assert processes
-        child.close(force=False)  # as when its window is closed: SIGHUP, and no more terminal
+        child.ptyproc.fileobj.close()  # as when its window is closed: SIGHUP, and no terminal
         wait_for(lambda: not child.isalive() and gone(processes), 10)
     assert child.signalstatus is None, "it ended by itself"
 

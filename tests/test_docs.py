@@ -341,9 +341,14 @@ def test_nbstripout_has_nothing_to_take_out() -> None:
 # --- Docstrings ---------------------------------------------------------------------------------
 
 
+@cache
+def tree(source: Path) -> ast.Module:
+    return ast.parse(read(source))
+
+
 def documented(source: Path) -> Iterator[tuple[str, ast.FunctionDef | ast.ClassDef, set[str]]]:
     """Give the public functions and classes of a module, and the names they may document."""
-    for node in ast.walk(ast.parse(read(source))):
+    for node in ast.walk(tree(source)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             if not node.name.startswith("_"):
                 yield node.name, node, arguments(node)
@@ -371,7 +376,7 @@ def exists(error: str, source: Path) -> bool:
     package, _, name = error.rpartition(".")
     if package:
         return hasattr(import_module(package), name)
-    nodes = list(ast.walk(ast.parse(read(source))))
+    nodes = list(ast.walk(tree(source)))
     used = {node.id for node in nodes if isinstance(node, ast.Name)}
     used |= {node.name for node in nodes if isinstance(node, ast.alias | ast.ClassDef)}
     return name in used | set(dir(builtins)) | set(dir(labkit.errors))
@@ -395,7 +400,7 @@ def test_docstrings_begin_with_a_sentence() -> None:
     wrong = []
     for source in SOURCES:
         docs = [(name, ast.get_docstring(node)) for name, node, _ in documented(source)]
-        docs.append(("the module", ast.get_docstring(ast.parse(read(source)))))
+        docs.append(("the module", ast.get_docstring(tree(source))))
         wrong += [
             f"{name_of(source)} {name}: {parse(doc).summary}"
             for name, doc in docs

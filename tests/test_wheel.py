@@ -96,15 +96,17 @@ def test_the_command_works_elsewhere(elsewhere: Venv, person: Path) -> None:
     assert [Path(path).parents[1] for path in where] == [elsewhere.site_packages] * 2
 
 
-def test_a_lab_starts_and_sends_elsewhere(elsewhere: Venv, person: Path) -> None:
+def test_app_guard_and_worker_run_elsewhere(elsewhere: Venv, person: Path) -> None:
     code = (
-        "import json, labkit\n"
-        "with labkit.Lab() as lab:\n"
-        "    stats = lab.traffic(requests=5, seconds=0.5).wait(30)\n"
-        "    seen = lab.wait_for('sum(flask_requests_total) >= 5')['value'].item()\n"
-        "print(json.dumps([stats.responses, seen]))"
+        "import json, pathlib\n"
+        "from app import create_app\n"
+        "from labkit.server import AppServer\n"
+        "from labkit.traffic import Controlled, Worker\n"
+        "with AppServer(create_app()) as app, Worker(log=pathlib.Path('log')) as worker:\n"
+        "    stats = worker.start(app.url, Controlled(5, 0.1), mix={'/': 1}).wait(30)\n"
+        "print(json.dumps(stats.by_status))"
     )
-    assert json.loads(elsewhere.run(code)) == [5, 5.0]
+    assert json.loads(elsewhere.run(code)) == {"200": 5}
 
 
 def test_labkit_lab_copies_the_notebooks_and_serves_them(elsewhere: Venv, person: Path) -> None:
