@@ -109,10 +109,10 @@ def _for_terminals(error: QueryError) -> QueryError:
 
 def _learn_interval(client: Client, promql: str, span: str | None) -> None:
     """Have default steps and `$__rate_interval` come from the targets' own scrape interval."""
-    from labkit.attached import _scrape_interval
+    from labkit.attached import scrape_interval_of
 
     if span is not None or "$__" in promql:
-        client.scrape_interval = _scrape_interval(client)
+        client.scrape_interval = scrape_interval_of(client)
 
 
 def _instant_data(frame: pd.DataFrame) -> dict[str, Any]:
