@@ -243,9 +243,10 @@ class Lab(Asking, Driving):
         detail = f"version {server.binary.version}, scrapes every {self.scrape_interval:g} s"
         if errors := server.errors():
             return Part("Prometheus", "failing", errors[-1], server.url)
-        if not server.has_web_page:
-            return Part("Prometheus", "up", f"{detail}; no web page in this build, only the API")
-        return Part("Prometheus", "up", detail, server.url)
+        page = server.has_web_page
+        if not page:
+            detail += "; this build has no web page"
+        return Part("Prometheus", "up", detail, server.url, page)
 
     def _traffic_part(self) -> Part:
         if self._worker is None or not self._worker.alive:

@@ -23,13 +23,15 @@ class Part:
         name: what it is.
         state: up, elsewhere, running, idle, failing or down.
         detail: one line more.
-        url: where it can be looked at, if it can.
+        url: where it is, if it has an address.
+        page: whether there is a page for a browser at that address.
     """
 
     name: str
     state: str
     detail: str = ""
     url: str | None = None
+    page: bool = True
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ def _row(part: Part) -> str:
     where = ""
     if part.url:
         url = html.escape(part.url, quote=True)
-        where = f"<a href='{url}' target='_blank' rel='noopener'>{url}</a>"
+        where = f"<a href='{url}' target='_blank' rel='noopener'>{url}</a>" if part.page else url
     return (
         f"<tr style='background:none'><td {cell}>{html.escape(part.name)}</td>"
         f"<td {cell}><span style='white-space:nowrap'><span style='color:{colour}'>●</span> "

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +47,7 @@ def _console(*, stderr: bool) -> Console:
         # Variables such as FORCE_COLOR are for terminals that hide; a pipe stays plain.
         force_terminal=terminal,
         no_color=None if terminal else True,
-        width=None if terminal or "COLUMNS" in os.environ else _PIPE_COLUMNS,
+        width=None if terminal else _PIPE_COLUMNS,
     )
 
 
