@@ -178,14 +178,17 @@ def test_fifty_starts_and_stops_leave_nothing_behind(newest: Binary):
             list(pool.map(Lab.stop, together))
 
     cycle(5)
-    before, memory = resources(), psutil.Process().memory_info().rss
+    before, objects = resources(), len(gc.get_objects())
+    memory = psutil.Process().memory_info().rss
     for _ in range(5):
         cycle(9)
     threads, children, descriptors = resources()
     assert (threads, children) == before[:2]
     assert descriptors <= before[2] + 3
+    assert len(gc.get_objects()) - objects < 1000, "caches of urllib's may fill, no more"
+    # The allocator keeps what the threads of nine labs at once had: 7 MB here, 18 on 3.13.
     grown = psutil.Process().memory_info().rss - memory
-    assert grown < 15 << 20, f"{grown / (1 << 20):.1f} MB more after 45 more cycles"
+    assert grown < 25 << 20, f"{grown / (1 << 20):.1f} MB more after 45 more cycles"
 
 
 KERNEL_CODE = """

@@ -88,6 +88,7 @@ def test_the_child_dies_within_two_seconds_of_its_parent(tmp_path: Path, end: si
         pids = [int(pid) for pid in parent.stdout.readline().split()]
         parent.send_signal(end)
         wait_for(lambda: not any(map(alive, pids)), seconds=2.0)
+    assert len(pids) == 2, "the guard and its child"
 
 
 def test_interrupting_the_process_group_leaves_the_child_alone(tmp_path: Path):
@@ -122,7 +123,7 @@ def test_a_killed_guard_takes_the_child_with_it(tmp_path: Path):
     pid = child_of(process)
     os.kill(process.guard_pid, signal.SIGKILL)
     wait_for(lambda: process.poll() is not None and not alive(pid), seconds=2.0)
-    process.stop()
+    assert process.stop() == -signal.SIGKILL
 
 
 def test_tail_is_bounded_and_survives_a_missing_file(tmp_path: Path):

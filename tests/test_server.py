@@ -167,6 +167,7 @@ def test_a_client_that_leaves_early_leaks_no_request_in_progress():
             client.sendall(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
             wait_for(lambda: value("flask_requests_in_progress") == 1)
         wait_for(lambda: value("flask_requests_in_progress") == 0)
+    assert value("flask_requests_in_progress") == 0
 
 
 # --- Closing -----------------------------------------------------------------------------------

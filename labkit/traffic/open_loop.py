@@ -6,6 +6,7 @@ Shapes are pure: no network, no clock. Times are seconds from the start of the r
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, ClassVar
@@ -20,29 +21,29 @@ _RESOLUTION_SECONDS = 1e-7
 
 
 @dataclass(frozen=True)
-class OpenLoop:
+class OpenLoop(ABC):
     """A shape that asks for a rate: requests start when it says, whatever the app does."""
 
     name: ClassVar[str] = "open loop"
 
     @property
+    @abstractmethod
     def duration(self) -> float:
         """How long it takes, in seconds."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def count(self) -> int:
         """How many requests it starts."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def peak_rate(self) -> float:
         """The highest rate it asks for, in requests per second."""
-        raise NotImplementedError
 
+    @abstractmethod
     def starts(self) -> Iterator[float]:
         """Yield the intended start of each request, in order, in seconds from the start."""
-        raise NotImplementedError
 
     def then(self, following: OpenLoop) -> Chain:
         """Return this shape followed by another open-loop one.

@@ -5,6 +5,7 @@ Shapes are pure: no network, no clock. Times are seconds from the start of the r
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, fields
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -40,24 +41,24 @@ THINK_SECONDS: dict[str, tuple[float, float]] = {
 
 
 @dataclass(frozen=True)
-class ClosedLoop:
+class ClosedLoop(ABC):
     """A shape that has users: each sends its next request when the last one has ended."""
 
     name: ClassVar[str] = "closed loop"
 
     @property
+    @abstractmethod
     def duration(self) -> float | None:
         """How long it takes, in seconds; None for until it is stopped."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def users(self) -> int:
         """How many users there are, and so the most requests in flight."""
-        raise NotImplementedError
 
+    @abstractmethod
     def think_seconds(self, generator: random.Random) -> Iterator[float]:
         """Yield how long a user waits after each answer, without end."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
