@@ -15,6 +15,7 @@ from labkit.localapp import LocalApp
 from labkit.processes import tail
 from labkit.progress import Progress
 from labkit.prometheus.binary import find_prometheus
+from labkit.prometheus.ruleset import RuleSet, shipped
 from labkit.prometheus.server import PrometheusServer
 from labkit.promql.client import Client
 from labkit.registry import announce
@@ -24,6 +25,7 @@ from labkit.traffic.run import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from app.faults import Faults
     from labkit.checks import Report
@@ -84,6 +86,7 @@ class Lab(Asking, Driving):
         self._folder: RunFolder | None = None
         self._app: LocalApp | RemoteApp | None = None
         self._prometheus: PrometheusServer | None = None
+        self._rules: RuleSet | None = None
         self._client: Client | None = None
         self._worker: Worker | None = None
         self._panel: ControlPanel | None = None
@@ -126,8 +129,10 @@ class Lab(Asking, Driving):
             directory=folder.path / "prometheus",
             scrape_interval=self.scrape_interval,
             port=self.prometheus_port,
+            rules=shipped(),
         )
         self._closing.callback(self._prometheus.close)
+        self._rules = RuleSet(self._prometheus)
         self._start_client(
             Client(self._prometheus.url, scrape_interval=self.scrape_interval),
         )
@@ -169,7 +174,7 @@ class Lab(Asking, Driving):
         """Stop everything the lab started and wait until it is gone. Idempotent."""
         with self._life:
             atexit.unregister(self.stop)
-            self._app = self._prometheus = self._client = None
+            self._app = self._prometheus = self._rules = self._client = None
             self._worker = self._panel = self._folder = None
             self._background_errors.clear()
             self._closing.close()
@@ -192,6 +197,27 @@ class Lab(Asking, Driving):
 
     def __exit__(self, *exception: object) -> None:
         self.stop()
+
+    def add_rules(self, text_or_path: str | Path) -> None:
+        """Add alerts and recording rules; they are in force when this returns.
+
+        They are checked first, and rules that are refused leave those in force as they are. Added
+        again, under the name of one of their groups, they take the place of the earlier ones.
+
+        Args:
+            text_or_path: the text of a rules file, or where one is.
+
+        Raises:
+            LabError: the file is not there, promtool or Prometheus refuses it, with its words,
+                or a name is taken; or this lab's Prometheus is someone else's.
+        """
+        self._check()
+        if self.running and self._rules is None:
+            raise LabError(
+                "This lab does not own its Prometheus, and cannot give it rules.",
+                next_step="add them to its rule_files where it runs; lab.alerts() shows them.",
+            )
+        self._part(self._rules).add(text_or_path)
 
     # --- State ------------------------------------------------------------------------------
 
