@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import atexit
 import threading
+import time
 from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
 
+from labkit import grafana
 from labkit.asking import Asking
 from labkit.driving import Driving
 from labkit.errors import LabError, PrometheusExited
@@ -24,17 +26,20 @@ from labkit.status import Part, Status
 from labkit.traffic.run import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from app.faults import Faults
     from labkit.checks import Report
     from labkit.panels.control import ControlPanel
+    from labkit.panels.dashboard import Dashboard
+    from labkit.promql.tiles import Tile
     from labkit.remote import RemoteApp, RemoteFaults
 
 _Part = TypeVar("_Part")
 
 LOGS = ("app", "prometheus", "traffic")
+_OTHER_LOGS = ("grafana",)  # of what runs beside the lab
 FIRST_SCRAPE_SECONDS = 30.0
 
 
@@ -90,6 +95,8 @@ class Lab(Asking, Driving):
         self._client: Client | None = None
         self._worker: Worker | None = None
         self._panel: ControlPanel | None = None
+        self._dashboard: tuple[object, Dashboard] | None = None  # and what it was asked for with
+        self._began: float | None = None  # since when there is data, where that is known
         self._background_errors: list[BaseException] = []
         self._closing = ExitStack()  # closes what was started, last first
         self._life = threading.RLock()  # one start or stop of this lab at a time
@@ -120,6 +127,8 @@ class Lab(Asking, Driving):
         app = LocalApp(folder, port=self.app_port, threads=self.app_threads, seed=self.seed)
         self._app = app
         self._closing.callback(app.stop)
+        self._began = time.time()
+        self.marks.follow(app.faults.to_dict, app.faults.on_change)
         progress.say("Looking for Prometheus …")
         binary = find_prometheus(progress=progress.stage)
         progress.say(f"Starting Prometheus {binary.version} …")
@@ -175,17 +184,25 @@ class Lab(Asking, Driving):
         with self._life:
             atexit.unregister(self.stop)
             self._app = self._prometheus = self._rules = self._client = None
-            self._worker = self._panel = self._folder = None
+            self._worker = self._panel = self._dashboard = self._folder = None
             self._background_errors.clear()
             self._closing.close()
 
     def stop_app(self) -> None:
         """Stop the app alone: its target goes down, `up` becomes 0."""
-        self._any_app().stop()
+        app = self._any_app()
+        was_running = app.running
+        app.stop()
+        if was_running:
+            self.marks.add("app", "app stopped")
 
     def start_app(self) -> None:
         """Start the app again, on the same port and with its counters from zero."""
-        self._any_app().start()
+        app = self._any_app()
+        was_running = app.running
+        app.start()
+        if not was_running:
+            self.marks.add("app", "app started")
 
     def restart_app(self) -> None:
         """Stop the app and start it again: every counter is reset, the faults stay."""
@@ -251,8 +268,11 @@ class Lab(Asking, Driving):
         """Return what runs, where, and how it is."""
         if not self.running:
             return Status(f"{self.name}: stopped; labkit.start() starts a lab")
-        parts = (self._app_part(), self._prometheus_part(), self._traffic_part())
-        return Status(f"{self.name}: running", parts)
+        parts = [self._app_part(), self._prometheus_part(), self._traffic_part()]
+        if entry := grafana.running(self.prometheus_url):
+            detail = "shows the lab's dashboard; `labkit grafana` runs it"
+            parts.append(Part("Grafana", "up", detail, entry.url))
+        return Status(f"{self.name}: running", tuple(parts))
 
     def _app_part(self) -> Part:
         app = self._any_app()
@@ -300,15 +320,19 @@ class Lab(Asking, Driving):
         """Return the last lines of a log.
 
         Args:
-            name: app, prometheus or traffic.
+            name: app, prometheus, traffic or grafana.
             lines: how many at most.
 
         Raises:
+            LabError: no Grafana runs on this lab's Prometheus.
             ValueError: there is no such log.
         """
-        if name not in LOGS:
-            raise ValueError(f"there is no log {name!r}; the logs are {', '.join(LOGS)}")
+        if name not in LOGS + _OTHER_LOGS:
+            names = ", ".join(LOGS + _OTHER_LOGS)
+            raise ValueError(f"there is no log {name!r}; the logs are {names}")
         folder = self._part(self._folder)
+        if name == "grafana":
+            return Log(grafana.tail(self.prometheus_url, lines))
         if name == "prometheus" and self._prometheus is not None:
             return Log(self._prometheus.tail(lines))
         text = tail(folder.log(name), lines)
@@ -327,6 +351,54 @@ class Lab(Asking, Driving):
             self._panel = ControlPanel(self, client)
             self._closing.callback(self._panel.close)
         return self._panel
+
+    def dashboard(
+        self,
+        tiles: Sequence[Tile] | None = None,
+        *,
+        window_minutes: float = 5,
+        refresh_seconds: int = 2,
+        theme: str = "auto",
+    ) -> Dashboard:
+        """Return the live dashboard: charts, alerts, and marks where traffic and faults changed.
+
+        Called again with the same arguments, it is the same dashboard; with others, a new one
+        takes over from it.
+
+        Args:
+            tiles: what is shown; `labkit.promql.tiles.TILES` by default.
+            window_minutes: how far back the charts go, 1 to 60.
+            refresh_seconds: 1, 2, 5 or 10.
+            theme: light, dark, or auto, which follows JupyterLab.
+
+        Raises:
+            ValueError: a tile or another argument makes no sense; the message says what would.
+        """
+        from labkit import alerts
+        from labkit.panels.dashboard import REPLACED, Dashboard
+        from labkit.promql.tiles import checked
+
+        client = self._client_now()
+        asked = (checked(tiles), window_minutes, refresh_seconds, theme)
+        before = self._dashboard
+        if before is not None and before[0] == asked:
+            return before[1]
+        made = Dashboard(
+            client,
+            tiles,
+            window_minutes=window_minutes,
+            refresh_seconds=refresh_seconds,
+            theme=theme,
+            marks=self.marks,
+            alerts=lambda: alerts.frame(alerts.read(client)),
+            began=self._began,
+            title=self.name,
+        )
+        self._closing.callback(made.close)
+        if before is not None:
+            before[1].close(REPLACED)
+        self._dashboard = (asked, made)
+        return made
 
     # --- Inside -----------------------------------------------------------------------------
 
