@@ -12,7 +12,9 @@ import pytest
 
 import labkit
 from labkit.alerts import Alert, AlertWatch, frame
+from labkit.grafana.board import dashboard_json
 from labkit.lab import Lab
+from tests.grafana_board import asked
 from tests.prometheus_lines import binaries
 from tests.waiting import wait_for
 
@@ -193,6 +195,14 @@ def test_the_lab_closes_its_watches_and_attached_ones_take_no_rules(lab: Lab) ->
     assert not watch._thread.is_alive()
     with pytest.raises(labkit.LabError, match=r"labkit\.start\(\)"):
         attached.add_rules(AT_ONCE)
+
+
+def test_every_expression_of_the_export_to_grafana_is_answered(lab: Lab) -> None:
+    """Here, because this lab runs: as Grafana sends them, its variables filled in."""
+    for title, promql, over_time in asked(dashboard_json()):
+        frame = lab.query_range(promql, minutes=1) if over_time else lab.query(promql)
+        assert "$" not in frame.attrs["query"], title
+        assert frame.shape[1 if over_time else 0] or "ALERTS" in promql, f"{title}: no series"
 
 
 def test_a_prometheus_that_does_not_answer_does_not_end_the_watch() -> None:
