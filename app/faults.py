@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 PRESETS = ("classic", "healthy")
 LONGEST_SECONDS = 60.0
@@ -108,6 +108,7 @@ class Faults:
         self._lock = threading.Lock()
         self._random = random.Random(seed)  # noqa: S311 - chance, not secrets
         self._values: dict[str, float] = {}
+        self._listeners: list[Callable[[], object]] = []
         self.preset(preset)
 
     @classmethod
@@ -144,6 +145,12 @@ class Faults:
                     f"slow_max_seconds ({values['slow_max_seconds']:g})"
                 )
             self._values = values  # readers without the lock see the old or the new, never both
+        for listener in self._listeners:
+            listener()
+
+    def on_change(self, listener: Callable[[], object]) -> None:
+        """Call something after each change, in the thread that made it."""
+        self._listeners.append(listener)
 
     def _field(self, name: str) -> Field:
         fields = self.fields()

@@ -1,4 +1,4 @@
-"""What one can ask of anything with a Prometheus: queries, waits, what there is, charts."""
+"""What one can ask of anything with a Prometheus: queries, waits, names, charts, alerts."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import ExitStack
     from datetime import datetime
+    from typing import Any
 
     import pandas as pd
     from matplotlib.axes import Axes
 
+    from labkit.alerts import Alert, AlertWatch
     from labkit.promql.client import Client
 
     Time = float | datetime
@@ -18,6 +22,9 @@ if TYPE_CHECKING:
 
 class Asking(ABC):
     """The part of a lab that asks; whoever has a Prometheus gives the client."""
+
+    _closing: ExitStack
+    _background_errors: list[BaseException]
 
     @abstractmethod
     def _client_now(self) -> Client:
@@ -85,3 +92,47 @@ class Asking(ABC):
             frame, ax=ax, title=query.title, unit=query.unit, threshold=query.threshold
         )
         return chart
+
+    def alerts(self) -> pd.DataFrame:
+        """Return how every alert stands: name, state, since, value, severity, summary, labels.
+
+        One row an alert that is pending or firing, and one for each rule without any; the most
+        urgent first. ``since`` (UTC) is since when its condition has held.
+        """
+        from labkit import alerts
+
+        return alerts.frame(alerts.read(self._client_now()))
+
+    def wait_for_alert(
+        self, name: str, state: str = "firing", timeout: float = 60
+    ) -> pd.Series[Any]:
+        """Wait until an alert is firing, pending or inactive; return its row of `alerts`.
+
+        Args:
+            name: the alert.
+            state: the state to wait for.
+            timeout: how many seconds to wait.
+
+        Raises:
+            LabError: there is no such alert, or the time is up, with its state and value now.
+            ValueError: there is no such state.
+        """
+        from labkit import alerts
+
+        return alerts.wait_for(self._client_now(), name, state, timeout, alive=self._check)
+
+    def on_alert(self, function: Callable[[Alert], object]) -> AlertWatch:
+        """Call a function once for each alert that fires or resolves; return what ends that.
+
+        It is called in a thread of its own, until ``close()`` or the lab's end. What it raises is
+        raised again by the lab's next call, and does not end the watch.
+
+        Args:
+            function: takes an `labkit.alerts.Alert`: name, state ("firing" or "resolved"),
+                labels, value, at, and the rule's words.
+        """
+        from labkit.alerts import AlertWatch
+
+        watch = AlertWatch(self._client_now(), function, self._background_errors.append)
+        self._closing.callback(watch.close)
+        return watch

@@ -80,6 +80,7 @@ class AttachedLab(Lab):
         if self._app_url:
             faults = RemoteFaults(self._app_url, token=self._token, verify=self._verify)
             self._app = RemoteApp(self._app_url.rstrip("/"), faults)
+            self.marks.follow(faults.to_dict)
             self._start_worker()
 
     @property

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from labkit.errors import WorkerDied
+from labkit.marks import Marks
 from labkit.traffic.shapes import Continuous, Controlled, Spike
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class Driving(ABC):
         allow_remote: whether traffic may go to another machine.
         runs: every run since the start, oldest first.
         scenarios: every scenario since the start, oldest first.
+        marks: when those began and ended, and what else was changed.
     """
 
     seed: int | None = None
@@ -38,6 +40,7 @@ class Driving(ABC):
     def __init__(self) -> None:
         self.runs: list[TrafficRun] = []
         self.scenarios: list[ScenarioRun] = []
+        self.marks = Marks(self.runs, self.scenarios)
 
     @property
     @abstractmethod

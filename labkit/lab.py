@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import atexit
 import threading
+import time
 from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
 
+from labkit import grafana
 from labkit.asking import Asking
 from labkit.driving import Driving
 from labkit.errors import LabError, PrometheusExited
@@ -15,6 +17,7 @@ from labkit.localapp import LocalApp
 from labkit.processes import tail
 from labkit.progress import Progress
 from labkit.prometheus.binary import find_prometheus
+from labkit.prometheus.ruleset import RuleSet, shipped
 from labkit.prometheus.server import PrometheusServer
 from labkit.promql.client import Client
 from labkit.registry import announce
@@ -23,16 +26,20 @@ from labkit.status import Part, Status
 from labkit.traffic.run import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from app.faults import Faults
     from labkit.checks import Report
     from labkit.panels.control import ControlPanel
+    from labkit.panels.dashboard import Dashboard
+    from labkit.promql.tiles import Tile
     from labkit.remote import RemoteApp, RemoteFaults
 
 _Part = TypeVar("_Part")
 
 LOGS = ("app", "prometheus", "traffic")
+_OTHER_LOGS = ("grafana",)  # of what runs beside the lab
 FIRST_SCRAPE_SECONDS = 30.0
 
 
@@ -83,9 +90,12 @@ class Lab(Asking, Driving):
         self._folder: RunFolder | None = None
         self._app: LocalApp | RemoteApp | None = None
         self._prometheus: PrometheusServer | None = None
+        self._rules: RuleSet | None = None
         self._client: Client | None = None
         self._worker: Worker | None = None
         self._panel: ControlPanel | None = None
+        self._dashboard: tuple[object, Dashboard] | None = None  # and what it was asked for with
+        self._began: float | None = None  # since when there is data, where that is known
         self._background_errors: list[BaseException] = []
         self._closing = ExitStack()  # closes what was started, last first
         self._life = threading.RLock()  # one start or stop of this lab at a time
@@ -116,6 +126,8 @@ class Lab(Asking, Driving):
         app = LocalApp(folder, port=self.app_port, threads=self.app_threads, seed=self.seed)
         self._app = app
         self._closing.callback(app.stop)
+        self._began = time.time()
+        self.marks.follow(app.faults.to_dict, app.faults.on_change)
         progress.say("Looking for Prometheus …")
         binary = find_prometheus(progress=progress.stage)
         progress.say(f"Starting Prometheus {binary.version} …")
@@ -125,8 +137,10 @@ class Lab(Asking, Driving):
             directory=folder.path / "prometheus",
             scrape_interval=self.scrape_interval,
             port=self.prometheus_port,
+            rules=shipped(),
         )
         self._closing.callback(self._prometheus.close)
+        self._rules = RuleSet(self._prometheus)
         self._start_client(
             Client(self._prometheus.url, scrape_interval=self.scrape_interval),
         )
@@ -168,18 +182,26 @@ class Lab(Asking, Driving):
         """Stop everything the lab started and wait until it is gone. Idempotent."""
         with self._life:
             atexit.unregister(self.stop)
-            self._app = self._prometheus = self._client = None
-            self._worker = self._panel = self._folder = None
+            self._app = self._prometheus = self._rules = self._client = None
+            self._worker = self._panel = self._dashboard = self._folder = None
             self._background_errors.clear()
             self._closing.close()
 
     def stop_app(self) -> None:
         """Stop the app alone: its target goes down, `up` becomes 0."""
-        self._any_app().stop()
+        app = self._any_app()
+        was_running = app.running
+        app.stop()
+        if was_running:
+            self.marks.add("app", "app stopped")
 
     def start_app(self) -> None:
         """Start the app again, on the same port and with its counters from zero."""
-        self._any_app().start()
+        app = self._any_app()
+        was_running = app.running
+        app.start()
+        if not was_running:
+            self.marks.add("app", "app started")
 
     def restart_app(self) -> None:
         """Stop the app and start it again: every counter is reset, the faults stay."""
@@ -191,6 +213,27 @@ class Lab(Asking, Driving):
 
     def __exit__(self, *exception: object) -> None:
         self.stop()
+
+    def add_rules(self, text_or_path: str | Path) -> None:
+        """Add alerts and recording rules; they are in force when this returns.
+
+        They are checked first, and rules that are refused leave those in force as they are. Added
+        again, under the name of one of their groups, they take the place of the earlier ones.
+
+        Args:
+            text_or_path: the text of a rules file, or where one is.
+
+        Raises:
+            LabError: the file is not there, promtool or Prometheus refuses it, with its words,
+                or a name is taken; or this lab's Prometheus is someone else's.
+        """
+        self._check()
+        if self.running and self._rules is None:
+            raise LabError(
+                "This lab does not own its Prometheus, and cannot give it rules.",
+                next_step="add them to its rule_files where it runs; lab.alerts() shows them.",
+            )
+        self._part(self._rules).add(text_or_path)
 
     # --- State ------------------------------------------------------------------------------
 
@@ -224,8 +267,11 @@ class Lab(Asking, Driving):
         """Return what runs, where, and how it is."""
         if not self.running:
             return Status(f"{self.name}: stopped; labkit.start() starts a lab")
-        parts = (self._app_part(), self._prometheus_part(), self._traffic_part())
-        return Status(f"{self.name}: running", parts)
+        parts = [self._app_part(), self._prometheus_part(), self._traffic_part()]
+        if entry := grafana.running(self.prometheus_url):
+            detail = "shows the lab's dashboard; `labkit grafana` runs it"
+            parts.append(Part("Grafana", "up", detail, entry.url))
+        return Status(f"{self.name}: running", tuple(parts))
 
     def _app_part(self) -> Part:
         app = self._any_app()
@@ -274,15 +320,19 @@ class Lab(Asking, Driving):
         """Return the last lines of a log.
 
         Args:
-            name: app, prometheus or traffic.
+            name: app, prometheus, traffic or grafana.
             lines: how many at most.
 
         Raises:
+            LabError: no Grafana runs on this lab's Prometheus.
             ValueError: there is no such log.
         """
-        if name not in LOGS:
-            raise ValueError(f"there is no log {name!r}; the logs are {', '.join(LOGS)}")
+        if name not in LOGS + _OTHER_LOGS:
+            names = ", ".join(LOGS + _OTHER_LOGS)
+            raise ValueError(f"there is no log {name!r}; the logs are {names}")
         folder = self._part(self._folder)
+        if name == "grafana":
+            return Log(grafana.tail(self.prometheus_url, lines))
         if name == "prometheus" and self._prometheus is not None:
             return Log(self._prometheus.tail(lines))
         text = tail(folder.log(name), lines)
@@ -301,6 +351,54 @@ class Lab(Asking, Driving):
             self._panel = ControlPanel(self, client)
             self._closing.callback(self._panel.close)
         return self._panel
+
+    def dashboard(
+        self,
+        tiles: Sequence[Tile] | None = None,
+        *,
+        window_minutes: float = 5,
+        refresh_seconds: int = 2,
+        theme: str = "auto",
+    ) -> Dashboard:
+        """Return the live dashboard: charts, alerts, and marks where traffic and faults changed.
+
+        Called again with the same arguments, it is the same dashboard; with others, a new one
+        takes over from it.
+
+        Args:
+            tiles: what is shown; `labkit.promql.tiles.TILES` by default.
+            window_minutes: how far back the charts go, 1 to 60.
+            refresh_seconds: 1, 2, 5 or 10.
+            theme: light, dark, or auto, which follows JupyterLab.
+
+        Raises:
+            ValueError: a tile or another argument makes no sense; the message says what would.
+        """
+        from labkit import alerts
+        from labkit.panels.dashboard import REPLACED, Dashboard
+        from labkit.promql.tiles import checked
+
+        client = self._client_now()
+        asked = (checked(tiles), window_minutes, refresh_seconds, theme)
+        before = self._dashboard
+        if before is not None and before[0] == asked:
+            return before[1]
+        made = Dashboard(
+            client,
+            tiles,
+            window_minutes=window_minutes,
+            refresh_seconds=refresh_seconds,
+            theme=theme,
+            marks=self.marks,
+            alerts=lambda: alerts.frame(alerts.read(client)),
+            began=self._began,
+            title=self.name,
+        )
+        self._closing.callback(made.close)
+        if before is not None:
+            before[1].close(REPLACED)
+        self._dashboard = (asked, made)
+        return made
 
     # --- Inside -----------------------------------------------------------------------------
 

@@ -22,8 +22,8 @@ groups:
 """
 
 
-def read(config: Config, rules_file: Path | None = None) -> dict:
-    return yaml.safe_load(config.render(rules_file))
+def read(config: Config) -> dict:
+    return yaml.safe_load(config.render())
 
 
 def test_each_target_has_its_instance_label_in_the_job_flask():

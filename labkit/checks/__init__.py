@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from labkit import grafana
 from labkit.checks import leftovers, logs, machine, widgets
 from labkit.checks.looking import SECONDS, Look, look_at_all
 from labkit.checks.report import SKIPPED, Finding, Report
@@ -45,7 +46,7 @@ def check(
         seconds: how long all of it may take; what has not answered by then has failed.
     """
     # Before the clock runs: with HTTP and what it needs, seconds on a busy machine.
-    from labkit.checks import app_side, prometheus_side
+    from labkit.checks import app_side, grafana_side, prometheus_side
     from labkit.promql import connection  # noqa: F401 - the import is the point
 
     looks = list(_machine(app_url, prometheus_url))
@@ -61,6 +62,8 @@ def check(
         if prometheus_url
         else _skipped(prometheus_side.NAMES, "no Prometheus is running", remedy)
     )
+    if url := _grafana_url(prometheus_url):
+        looks.append(Look(grafana_side.NAMES, partial(grafana_side.grafana, url)))
     looks.append(
         Look(("Logs",), partial(logs.logs, log_tails))
         if log_tails
@@ -81,6 +84,15 @@ def _machine(app_url: str | None, prometheus_url: str | None) -> Iterator[Look]:
         yield Look((f"Port {number}",), partial(machine.port, number, purpose, own))
     yield Look(("Disk",), lambda: machine.disk(_folders()))
     yield Look(("Leftovers",), lambda: leftovers.leftovers(_state() / "runs"))
+
+
+def _grafana_url(prometheus_url: str | None) -> str | None:
+    """Return where a Grafana shows this Prometheus; None where none does."""
+    try:
+        entry = grafana.running(prometheus_url) if prometheus_url else None
+    except OSError:  # the state folder itself is what is wrong: another row says so
+        return None
+    return entry.url if entry else None
 
 
 def _own_ports(**urls: str | None) -> Iterator[tuple[str, int]]:

@@ -24,6 +24,7 @@ COMMANDS = {
     "query": "labkit.cli.query:query",
     "logs": "labkit.cli.logs:logs",
     "check": "labkit.cli.check:check",
+    "grafana": "labkit.cli.grafana:grafana",
     "deploy-files": "labkit.cli.check:deploy_files",
     "prometheus": "labkit.cli.front:prometheus",
 }

@@ -16,7 +16,6 @@ from labkit.traffic.shapes import THINK_SECONDS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from labkit.errors import LabError
     from labkit.panels.model import ControlModel
 
     Ask = Callable[[Callable[[], object]], None]
@@ -201,7 +200,7 @@ class ControlView:
         self._chart.value = png
         self._chart_note.value = ""
 
-    def chart_failed(self, error: LabError) -> None:
+    def chart_failed(self, error: Exception) -> None:
         """Keep the last picture and say under it why there is no newer one."""
         self._chart_note.value = _coloured(f"The chart stands still. {error}")
 

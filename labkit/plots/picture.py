@@ -78,8 +78,6 @@ def png(figure: Figure, *, dpi: float | None = None) -> bytes:
         dpi: pixels an inch; the figure's own by default, which for :func:`figure` is two pixels
             for each CSS pixel.
     """
-    from PIL import Image
-
     own = figure.dpi
     canvas = figure.canvas
     if not isinstance(canvas, FigureCanvasAgg):
@@ -88,13 +86,20 @@ def png(figure: Figure, *, dpi: float | None = None) -> bytes:
         if dpi is not None:
             figure.dpi = dpi
         canvas.draw()  # type: ignore[no-untyped-call] # matplotlib is typed in part
-        pixels = canvas.buffer_rgba()  # type: ignore[no-untyped-call] # as above
-        image = Image.frombuffer("RGBA", canvas.get_width_height(), pixels, "raw", "RGBA", 0, 1)
-        buffer = io.BytesIO()
-        image.convert("RGB").save(buffer, "PNG", compress_level=_FAST)
+        return encoded(canvas)
     finally:
         if dpi is not None:
             figure.dpi = own
+
+
+def encoded(canvas: FigureCanvasAgg) -> bytes:
+    """Return what was last drawn on a canvas as a PNG, opaque."""
+    from PIL import Image
+
+    pixels = canvas.buffer_rgba()  # type: ignore[no-untyped-call] # matplotlib is typed in part
+    image = Image.frombuffer("RGBA", canvas.get_width_height(), pixels, "raw", "RGBA", 0, 1)
+    buffer = io.BytesIO()
+    image.convert("RGB").save(buffer, "PNG", compress_level=_FAST)
     return buffer.getvalue()
 
 

@@ -30,6 +30,7 @@ class Config:
         targets: ``host:port`` of each target under its instance label, such as ``app-1``.
         scrape_interval: seconds between two scrapes, and between two evaluations of a rule.
         rules: the text of a rules file, or None for no rules.
+        more_rules: the texts of further ones, each a file of its own.
 
     Raises:
         ValueError: when a value is out of range; the text says which values are accepted.
@@ -38,6 +39,7 @@ class Config:
     targets: Mapping[str, str]
     scrape_interval: float = 1.0
     rules: str | None = None
+    more_rules: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not LEAST_INTERVAL_SECONDS <= self.scrape_interval <= MOST_INTERVAL_SECONDS:
@@ -48,11 +50,11 @@ class Config:
         for instance, address in self.targets.items():
             _check(instance, address)
 
-    def render(self, rules_file: Path | None = None) -> str:
+    def render(self, *rules_files: Path) -> str:
         """Return the text of ``prometheus.yml``.
 
         Args:
-            rules_file: where the rules are, if there are any.
+            rules_files: where the rules are, if there are any.
         """
         interval = duration(self.scrape_interval)
         timeout = duration(min(self.scrape_interval, _MOST_TIMEOUT_SECONDS))
@@ -62,8 +64,8 @@ class Config:
             f"  scrape_timeout: {timeout}",
             f"  evaluation_interval: {interval}",
         ]
-        if rules_file is not None:
-            lines += ["rule_files:", f"  - {_quoted(_pattern(rules_file))}"]
+        if rules_files:
+            lines += ["rule_files:", *(f"  - {_quoted(_pattern(file))}" for file in rules_files)]
         lines += ["scrape_configs:", f"  - job_name: {_quoted(JOB)}", "    static_configs:"]
         for instance, address in self.targets.items():
             lines.append(f"      - targets: [{_quoted(address)}]")
@@ -77,7 +79,7 @@ class ConfigFiles:
     """The configuration and rules of one server, on disk.
 
     Args:
-        folder: where ``prometheus.yml`` and ``rules.yml`` go.
+        folder: where ``prometheus.yml``, ``rules.yml`` and ``rules-1.yml``, … go.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -85,10 +87,13 @@ class ConfigFiles:
         self.rules = folder / "rules.yml"
 
     def write(self, config: Config) -> None:
-        """Write both files, each as a whole or not at all."""
+        """Write all files, each as a whole or not at all."""
         _write(self.rules, config.rules or "")
-        rules_file = self.rules.absolute() if config.rules is not None else None
-        _write(self.main, config.render(rules_file))
+        files = [self.rules] if config.rules is not None else []
+        for number, text in enumerate(config.more_rules, 1):
+            files.append(self.rules.with_name(f"rules-{number}.yml"))
+            _write(files[-1], text)
+        _write(self.main, config.render(*(file.absolute() for file in files)))
 
 
 def duration(seconds: float) -> str:

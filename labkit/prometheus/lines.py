@@ -12,6 +12,10 @@ The rest of the lab asks this module instead of comparing versions. Beyond the f
 - The page in the browser is ``/graph`` in 2.x and ``/query`` in 3.x. Debian's 3.x is built without
   one, and Debian's 2.x has one only where its package is installed, not where the lab unpacked it
   (it reads ``/usr/share/prometheus``): ask `PrometheusServer.has_web_page`.
+- ``promtool test rules`` evaluates as its server does: a window holds its left end in 2.x only, so
+  that expectations are read where a counter has risen evenly for the whole window. 2.x prints the
+  name of each test file, 3.x only the result; the words for a bad duration or number differ.
+- ``/api/v1/rules`` has the fields that the lab reads on both.
 - ``promtool`` is in Debian's ``prometheus`` package up to 2.42 and a package of its own later.
 """
 

@@ -30,6 +30,8 @@ class ScenarioRun:
         scenario: what is run.
         step: what happens now; None before the first and after the last step.
         outcomes: what came of each step that was begun, once it is over.
+        started_at: when it started, in Unix seconds.
+        ended_at: when it ended, in Unix seconds; None while it runs.
         error: why it broke off; None otherwise.
     """
 
@@ -37,6 +39,8 @@ class ScenarioRun:
         self.scenario = scenario
         self.step: Step | None = None
         self.outcomes: list[Outcome] = []
+        self.started_at = time.time()
+        self.ended_at: float | None = None
         self.error: LabError | None = None
         self._send = send
         self._begin = time.monotonic()
@@ -103,6 +107,7 @@ class ScenarioRun:
             self.error = error
         finally:
             self.step = None
+            self.ended_at = time.time()
 
     def _tell(self, step: Step, run: TrafficRun | None) -> None:  # noqa: ARG002 - of the protocol
         self.step = step

@@ -1,0 +1,234 @@
+"""Alerts of a lab that runs: their states, waiting for one, and callbacks, on both lines."""
+
+from __future__ import annotations
+
+import math
+import threading
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pytest
+
+import labkit
+from labkit.alerts import Alert, AlertWatch, frame
+from labkit.grafana.board import dashboard_json
+from labkit.lab import Lab
+from tests.grafana_board import asked
+from tests.prometheus_lines import binaries
+from tests.waiting import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from labkit.prometheus.binary import Binary
+
+SHIPPED = {"HighErrorRate", "SlowRequests", "TargetDown", "NoTraffic"}
+AT_ONCE = """\
+groups:
+  - name: at-once
+    rules:
+      - alert: Started
+        expr: flask_uptime_seconds {comparison}
+        labels: {{severity: info, team: "a"}}
+        annotations: {{summary: "The app runs for {{{{ $value }}}} s."}}
+"""
+
+
+@pytest.fixture(scope="module")
+def lab(prometheus_binary: Binary) -> Iterator[Lab]:
+    """A lab in which a burst of errors has just begun."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LABKIT_PROMETHEUS", str(prometheus_binary.path))
+        with Lab(seed=7, scrape_interval=0.25) as lab:
+            lab.traffic(requests=200, seconds=1, mix="errors")
+            yield lab
+
+
+@pytest.fixture
+def started(lab: Lab) -> Iterator[None]:
+    """A rule that fires at once, and does not any more at the end."""
+    lab.add_rules(AT_ONCE.format(comparison="< 0"))
+    yield
+    lab.add_rules(AT_ONCE.format(comparison="< 0"))
+
+
+def test_a_burst_of_errors_is_pending_before_it_fires(lab: Lab) -> None:
+    """First in the file: the burst is young."""
+    row = lab.wait_for_alert("HighErrorRate", state="pending", timeout=10)
+    assert row["value"] > 0.2
+    assert row["severity"] == "page"
+    with pytest.raises(labkit.LabError) as late:
+        lab.wait_for_alert("HighErrorRate", timeout=0.1)
+    assert "HighErrorRate is pending, since" in late.value.message
+    assert "not firing, after 0.1 s" in late.value.message
+    assert "ratio_rate2m = 0.4" in late.value.evidence
+    assert "hold for 15 s" in late.value.evidence
+
+
+def test_alerts_are_rows_with_their_state_and_words(lab: Lab) -> None:
+    alerts = lab.alerts()
+    assert list(alerts) == ["name", "state", "since", "value", "severity", "summary", "labels"]
+    assert set(alerts["name"]) >= SHIPPED
+    assert str(alerts["since"].dt.tz) == "UTC"
+    idle = alerts.set_index("name").loc["SlowRequests"]
+    assert idle["state"] == "inactive"
+    assert pd.isna(idle["since"])
+    assert pd.isna(idle["value"])
+    assert idle["summary"] == "More than 25 % of the requests take longer than 0.3 s."
+    assert idle["labels"] == {"severity": "ticket"}
+
+
+def test_an_alert_that_is_not_known_is_answered_with_those_there_are(lab: Lab) -> None:
+    with pytest.raises(labkit.LabError, match=r"'HighErrorRates'; there are .*HighErrorRate"):
+        lab.wait_for_alert("HighErrorRates", timeout=30)
+    with pytest.raises(ValueError, match="firing, pending, inactive"):
+        lab.wait_for_alert("HighErrorRate", state="red")
+
+
+def test_a_callback_is_told_once_of_firing_and_of_resolving(lab: Lab, started: None) -> None:
+    told: list[tuple[Alert, str]] = []
+    before = datetime.now(UTC)
+    with lab.on_alert(lambda alert: told.append((alert, threading.current_thread().name))):
+        lab.add_rules(AT_ONCE.format(comparison="> 0"))
+        row = lab.wait_for_alert("Started", timeout=10)
+        wait_for(lambda: told, 5)
+        at = row["since"].timestamp()
+        lab.wait_for(f"vector(time()) > {at + 1}")  # evaluations of which nothing is told
+        lab.add_rules(AT_ONCE.format(comparison="< 0"))
+        lab.wait_for_alert("Started", state="inactive", timeout=10)
+        wait_for(lambda: any(alert.state == "resolved" for alert, _ in told), 5)
+    mine = [alert for alert, _ in told if alert.name == "Started"]
+    assert [alert.state for alert in mine] == ["firing", "resolved"]
+    fired, resolved = mine
+    assert fired.labels == {
+        "instance": "app-1",
+        "job": "flask",
+        "severity": "info",
+        "team": "a",
+    }
+    assert fired.value > 0
+    assert fired.summary.startswith("The app runs for ")
+    assert before < fired.at < resolved.at
+    assert resolved.labels == fired.labels
+    assert {thread for _, thread in told} == {"labkit-alerts"}
+
+
+def test_what_fires_already_is_told_only_when_it_resolves(lab: Lab, started: None) -> None:
+    lab.add_rules(AT_ONCE.format(comparison="> 0"))
+    lab.wait_for_alert("Started", timeout=10)
+    told: list[Alert] = []
+    with lab.on_alert(told.append):
+        lab.add_rules(AT_ONCE.format(comparison="< 0"))
+        wait_for(lambda: [a for a in told if a.name == "Started"], 10)
+    assert [alert.state for alert in told if alert.name == "Started"] == ["resolved"]
+
+
+def test_an_exception_in_a_callback_is_raised_at_the_next_call(lab: Lab, started: None) -> None:
+    calls: list[str] = []
+
+    def broken(alert: Alert) -> None:
+        calls.append(alert.state)
+        raise ZeroDivisionError(alert.state)
+
+    with lab.on_alert(broken):
+        lab.add_rules(AT_ONCE.format(comparison="> 0"))
+        wait_for(lambda: calls, 10)
+        with pytest.raises(ZeroDivisionError, match="firing"):
+            lab.query("up")
+        lab.query("up")
+        lab.add_rules(AT_ONCE.format(comparison="< 0"))
+        wait_for(lambda: len(calls) == 2, 10)
+        with pytest.raises(ZeroDivisionError, match="resolved"):
+            lab.alerts()
+
+
+def test_a_closed_watch_is_silent_and_closes_itself_from_its_own_callback(
+    lab: Lab, started: None
+) -> None:
+    told: list[Alert] = []
+
+    def once(alert: Alert) -> None:
+        told.append(alert)
+        watch.close()
+
+    watch = lab.on_alert(once)
+    lab.add_rules(AT_ONCE.format(comparison="> 0"))
+    wait_for(lambda: told, 10)
+    wait_for(lambda: not watch._thread.is_alive(), 5)
+    assert "closed" in repr(watch)
+    watch.close()
+
+
+def test_a_rule_that_cannot_be_evaluated_is_a_warning(lab: Lab) -> None:
+    twice = AT_ONCE.format(comparison="* on () flask_requests_total")
+    lab.add_rules(twice.replace("at-once", "broken").replace("Started", "Broken"))
+    wait_for(lambda: lab.alerts().attrs.get("warnings"), 10)
+    (warning,) = lab.alerts().attrs["warnings"]
+    assert warning.startswith("Broken: ")
+    assert "many-to-many" in warning
+    lab.add_rules(AT_ONCE.format(comparison="< 0").replace("at-once", "broken").replace("Sta", "B"))
+    assert "warnings" not in lab.alerts().attrs
+
+
+def test_a_burst_of_errors_fires_and_good_answers_resolve_it(
+    lab: Lab, prometheus_binary: Binary
+) -> None:
+    """Late in the file: some of the 15 s that the alert waits have passed meanwhile."""
+    if prometheus_binary is not binaries()[-1]:
+        pytest.skip("promtool shows on this line when it fires")
+    row = lab.wait_for_alert("HighErrorRate", timeout=25)
+    assert row["labels"] == {"job": "flask", "severity": "page"}
+    assert row["since"] < datetime.now(UTC)
+    assert lab.alerts()["state"].iloc[0] == "firing", "the most urgent first"
+    assert lab.query('ALERTS{alertname="HighErrorRate", alertstate="firing"}')["value"].item() == 1
+    lab.traffic(requests=600, seconds=1, mix={"/": 1})
+    lab.wait_for_alert("HighErrorRate", state="inactive", timeout=10)
+
+
+def test_the_lab_closes_its_watches_and_attached_ones_take_no_rules(lab: Lab) -> None:
+    with labkit.connect(prometheus_url=lab.prometheus_url) as attached:
+        assert set(attached.alerts()["name"]) >= SHIPPED
+        watch = attached.on_alert(print)
+        with pytest.raises(labkit.LabError, match="does not own its Prometheus"):
+            attached.add_rules(AT_ONCE)
+    assert not watch._thread.is_alive()
+    with pytest.raises(labkit.LabError, match=r"labkit\.start\(\)"):
+        attached.add_rules(AT_ONCE)
+
+
+def test_every_expression_of_the_export_to_grafana_is_answered(lab: Lab) -> None:
+    """Here, because this lab runs: as Grafana sends them, its variables filled in."""
+    for title, promql, over_time in asked(dashboard_json()):
+        frame = lab.query_range(promql, minutes=1) if over_time else lab.query(promql)
+        assert "$" not in frame.attrs["query"], title
+        assert frame.shape[1 if over_time else 0] or "ALERTS" in promql, f"{title}: no series"
+
+
+def test_a_prometheus_that_does_not_answer_does_not_end_the_watch() -> None:
+    class Client:
+        """Prometheus as it starts anew; the real one would take the lab with it."""
+
+        scrape_interval = 0.02
+        answers = True
+
+        def get(self, path: str, **parameters: str) -> dict[str, list[dict[str, object]]]:
+            if not self.answers:
+                raise labkit.QueryError("Nothing answers.")
+            return {"groups": []}
+
+    client = Client()
+    with AlertWatch(client, print, print) as watch:  # type: ignore[arg-type] # see its docstring
+        client.answers = False
+        wait_for(lambda: watch.problem)
+        assert "Nothing answers" in repr(watch)
+        client.answers = True
+        wait_for(lambda: watch.problem is None)
+
+
+def test_no_rules_are_a_frame_without_rows() -> None:
+    empty = frame([])
+    assert list(empty) == ["name", "state", "since", "value", "severity", "summary", "labels"]
+    assert str(empty["since"].dt.tz) == "UTC"
+    one = Alert("A", "inactive", {}, math.nan, datetime.now(UTC))
+    assert len(frame([one])) == 1
