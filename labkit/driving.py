@@ -38,6 +38,7 @@ class Driving(ABC):
     _closing: ExitStack
 
     def __init__(self) -> None:
+        super().__init__()
         self.runs: list[TrafficRun] = []
         self.scenarios: list[ScenarioRun] = []
         self.marks = Marks(self.runs, self.scenarios)

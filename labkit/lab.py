@@ -22,18 +22,16 @@ from labkit.prometheus.server import PrometheusServer
 from labkit.promql.client import Client
 from labkit.registry import announce
 from labkit.runfolder import RunFolder
+from labkit.showing import Showing
 from labkit.status import Part, Status
 from labkit.traffic.run import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     from app.faults import Faults
     from labkit.checks import Report
-    from labkit.panels.control import ControlPanel
-    from labkit.panels.dashboard import Dashboard
-    from labkit.promql.tiles import Tile
     from labkit.remote import RemoteApp, RemoteFaults
 
 _Part = TypeVar("_Part")
@@ -52,7 +50,7 @@ class Log(str):
         return str(self)
 
 
-class Lab(Asking, Driving):
+class Lab(Asking, Driving, Showing):
     """An instrumented app, a Prometheus that scrapes it, and a process that sends traffic.
 
     Nothing runs before `start`; ``with Lab() as lab:`` starts and stops it.
@@ -93,9 +91,6 @@ class Lab(Asking, Driving):
         self._rules: RuleSet | None = None
         self._client: Client | None = None
         self._worker: Worker | None = None
-        self._panel: ControlPanel | None = None
-        self._dashboard: tuple[object, Dashboard] | None = None  # and what it was asked for with
-        self._began: float | None = None  # since when there is data, where that is known
         self._background_errors: list[BaseException] = []
         self._closing = ExitStack()  # closes what was started, last first
         self._life = threading.RLock()  # one start or stop of this lab at a time
@@ -340,66 +335,6 @@ class Lab(Asking, Driving):
             text += f"\n--- warnings and exceptions ---\n{warnings}"
         return Log(text)
 
-    # --- Widgets ----------------------------------------------------------------------------
-
-    def panel(self) -> ControlPanel:
-        """Return the control panel: buttons for the traffic, fault sliders, a live chart."""
-        from labkit.panels.control import ControlPanel
-
-        client = self._client_now()
-        if self._panel is None:
-            self._panel = ControlPanel(self, client)
-            self._closing.callback(self._panel.close)
-        return self._panel
-
-    def dashboard(
-        self,
-        tiles: Sequence[Tile] | None = None,
-        *,
-        window_minutes: float = 5,
-        refresh_seconds: int = 2,
-        theme: str = "auto",
-    ) -> Dashboard:
-        """Return the live dashboard: charts, alerts, and marks where traffic and faults changed.
-
-        Called again with the same arguments, it is the same dashboard; with others, a new one
-        takes over from it.
-
-        Args:
-            tiles: what is shown; `labkit.promql.tiles.TILES` by default.
-            window_minutes: how far back the charts go, 1 to 60.
-            refresh_seconds: 1, 2, 5 or 10.
-            theme: light, dark, or auto, which follows JupyterLab.
-
-        Raises:
-            ValueError: a tile or another argument makes no sense; the message says what would.
-        """
-        from labkit import alerts
-        from labkit.panels.dashboard import REPLACED, Dashboard
-        from labkit.promql.tiles import checked
-
-        client = self._client_now()
-        asked = (checked(tiles), window_minutes, refresh_seconds, theme)
-        before = self._dashboard
-        if before is not None and before[0] == asked:
-            return before[1]
-        made = Dashboard(
-            client,
-            tiles,
-            window_minutes=window_minutes,
-            refresh_seconds=refresh_seconds,
-            theme=theme,
-            marks=self.marks,
-            alerts=lambda: alerts.frame(alerts.read(client)),
-            began=self._began,
-            title=self.name,
-        )
-        self._closing.callback(made.close)
-        if before is not None:
-            before[1].close(REPLACED)
-        self._dashboard = (asked, made)
-        return made
-
     # --- Inside -----------------------------------------------------------------------------
 
     def _client_now(self) -> Client:
@@ -409,6 +344,9 @@ class Lab(Asking, Driving):
     def _sender(self) -> Worker:
         self._check()
         return self._part(self._worker)
+
+    def _controlled(self) -> Lab:
+        return self
 
     def _any_app(self) -> LocalApp | RemoteApp:
         if self._app is None:

@@ -26,6 +26,14 @@ def elsewhere() -> Iterator[Lab]:
 
 
 @pytest.fixture
+def own_lab(monkeypatch) -> Iterator[Lab]:
+    """A lab for one test, which restarts its app and so has other threads afterwards."""
+    monkeypatch.setenv("LABKIT_PROMETHEUS", str(binaries()[-1].path))
+    with Lab() as lab:
+        yield lab
+
+
+@pytest.fixture
 def attached(elsewhere: Lab) -> Iterator[Lab]:
     lab = labkit.connect(elsewhere.url, elsewhere.prometheus_url, token=elsewhere._app.token)
     yield lab
@@ -119,20 +127,19 @@ def test_traffic_to_another_machine_is_refused_unless_allowed(elsewhere: Lab):
         lab.traffic(requests=1, seconds=1)
 
 
-def test_a_restart_resets_the_counters_on_the_same_port_and_keeps_the_faults(elsewhere: Lab):
-    requests.get(elsewhere.url + "/", timeout=5)
-    elsewhere.wait_for("sum(flask_requests_total) > 0")
-    url = elsewhere.url
-    elsewhere.faults.health_failure_probability = 0.25
-    elsewhere.stop_app()
-    assert elsewhere.status()["App"].state == "down"
-    elsewhere.wait_for('up{job="flask"} == 0')
-    elsewhere.start_app()
-    elsewhere.start_app()
-    elsewhere.wait_for('up{job="flask"} == 1')
-    assert elsewhere.url == url
-    elsewhere.wait_for("sum(flask_requests_total) == 0")
-    assert elsewhere.faults.health_failure_probability == 0.25
-    elsewhere.restart_app()
+def test_a_restart_resets_the_counters_on_the_same_port_and_keeps_the_faults(own_lab: Lab):
+    requests.get(own_lab.url + "/", timeout=5)
+    own_lab.wait_for("sum(flask_requests_total) > 0")
+    url = own_lab.url
+    own_lab.faults.health_failure_probability = 0.25
+    own_lab.stop_app()
+    assert own_lab.status()["App"].state == "down"
+    own_lab.wait_for('up{job="flask"} == 0')
+    own_lab.start_app()
+    own_lab.start_app()
+    own_lab.wait_for('up{job="flask"} == 1')
+    assert own_lab.url == url
+    own_lab.wait_for("sum(flask_requests_total) == 0")
+    assert own_lab.faults.health_failure_probability == 0.25
+    own_lab.restart_app()
     wait_for(lambda: requests.get(url, timeout=5).status_code == 200)
-    elsewhere.faults.preset("classic")

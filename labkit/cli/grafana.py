@@ -48,7 +48,7 @@ def grafana(*, folder: Path, prometheus_url: str | None, start: bool) -> None:
 
 
 def _datasource(prometheus_url: str | None) -> Datasource:
-    from labkit.attached import scrape_interval_of, headers_from_environment
+    from labkit.attached import headers_from_environment, scrape_interval_of
     from labkit.cli.finding import find_prometheus_url
     from labkit.grafana.provisioning import Datasource
     from labkit.promql.client import Client

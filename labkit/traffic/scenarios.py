@@ -92,9 +92,10 @@ _BASIC = Step(
     shape=Controlled(120, 30.0),
 )
 _ERRORS = Step(
-    title="An error burst: 100 requests in 20 s, four of five to /error",
+    title="An error burst: 160 requests in 20 s, four of five to /error",
     watch="errors of four types appear: sum by (error_type) (rate(flask_errors_total[30s]))",
-    shape=Controlled(100, 20.0),
+    # Over the two minutes that HighErrorRate looks at, more than one request a second.
+    shape=Controlled(160, 20.0),
     mix="errors",
 )
 _TIMEOUTS = Step(
