@@ -235,7 +235,7 @@ def test_memory_stays_flat():
         for number in numbers:
             data, view = bench.frames(7 * number)
             for each, (_, frame) in zip(live, data, strict=True):
-                each.png(Failure(f"failed {number}") if number % 5 == 0 else frame, view)
+                each.png(Failure(f"failed {number}") if number % 11 == 0 else frame, view)
         gc.collect()
         on_canvas = sum(len(each._figure.findobj()) for each in live)
         return on_canvas, sum(isinstance(thing, Artist) for thing in gc.get_objects())
