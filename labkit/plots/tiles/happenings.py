@@ -109,10 +109,10 @@ class Happenings:
         return Text(share, 1.0, words, transform=self._lanes[lane], clip_on=False, **style)
 
     def _named(self, marks: Sequence[Happening], view: View) -> list[Text]:
-        """Name the marks that there is room for: the rarer kinds first, then the earlier ones."""
+        """Name the marks that there is room for: the rarer kinds first, then the newer ones."""
         taken: list[tuple[int, float, float]] = []  # lane, left and right end
         made = []
-        for mark in sorted(marks, key=lambda each: (_RANK.get(each.kind, 0), each.time)):
+        for mark in sorted(marks, key=lambda each: (_RANK.get(each.kind, 0), -each.time)):
             for lane, left, words in self._places(mark, view):
                 right = left + width_of(words, _POINTS)
                 if all(
