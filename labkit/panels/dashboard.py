@@ -164,8 +164,14 @@ class Dashboard:
         if self.model.paused:
             self.model.tell(f"paused at {when}")
         else:
-            late = f" · {self.skipped} late pictures left out" if self.skipped else ""
-            self.model.tell(f"{when}{late}")
+            minutes = (frame.view.end - frame.view.start) / 60
+            young = (
+                f" · the last {minutes:g} min, as there is no more yet"
+                if minutes < self.model.window_minutes
+                else ""
+            )
+            late = f" · late pictures left out: {self.skipped}" if self.skipped else ""
+            self.model.tell(f"{when}{young}{late}")
 
     def _stand_still(self, frame: Frame) -> None:
         """Keep the last pictures and say why there are no newer ones."""

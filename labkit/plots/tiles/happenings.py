@@ -29,6 +29,7 @@ SIGNS = {"run": "▶", "scenario": "▶", "faults": "◆", "app": "■", "alert"
 _RANK = {"alert": 0, "app": 1, "faults": 2, "run": 3, "scenario": 4}
 _POINTS = 7.6
 _GAP = 8  # pixels between two
+_LANES, _LANE = 2, 13  # rows of words above the axes, and the height of one
 _ENDLESS_SECONDS = 1e6  # beyond the right end of every window, for what goes on
 _MOST = 16  # marks in a picture, the newest
 _LONGEST = 18
@@ -49,8 +50,9 @@ class Happenings:
         self._parts: Sequence[Artist] = ()
         self._words: Sequence[Artist] = ()
         self._across = axes.get_xaxis_transform()
-        up = ScaledTranslation(0, 5 / CSS_PIXELS_PER_INCH, sheet.figure.dpi_scale_trans)
-        self._lane = axes.transAxes + up
+        inches = [(5 + _LANE * lane) / CSS_PIXELS_PER_INCH for lane in range(_LANES)]
+        scale = sheet.figure.dpi_scale_trans
+        self._lanes = [axes.transAxes + ScaledTranslation(0, up, scale) for up in inches]
         self._pixels = axes.get_position().width * sheet.figure.get_figwidth() * CSS_PIXELS_PER_INCH
 
     def show(self, view: View) -> list[Artist]:
@@ -101,31 +103,35 @@ class Happenings:
             linewidth=0,
         )
 
-    def _label(self, mark: Happening, x: float, words: str) -> Text:
+    def _label(self, mark: Happening, lane: int, x: float, words: str) -> Text:
         style = writing(self._colour(mark), _POINTS)
         share = x / self._pixels
-        return Text(share, 1.0, words, transform=self._lane, clip_on=False, **style)
+        return Text(share, 1.0, words, transform=self._lanes[lane], clip_on=False, **style)
 
     def _named(self, marks: Sequence[Happening], view: View) -> list[Text]:
-        """Name the marks that there is room for: the rarer kinds first, then the earlier ones."""
-        taken: list[tuple[float, float]] = []
+        """Name the marks that there is room for: the rarer kinds first, then the newer ones."""
+        taken: list[tuple[int, float, float]] = []  # lane, left and right end
         made = []
-        for mark in sorted(marks, key=lambda each: (_RANK.get(each.kind, 0), each.time)):
-            for left, words in self._places(mark, view):
+        for mark in sorted(marks, key=lambda each: (_RANK.get(each.kind, 0), -each.time)):
+            for lane, left, words in self._places(mark, view):
                 right = left + width_of(words, _POINTS)
-                if all(right + _GAP <= begin or left >= end + _GAP for begin, end in taken):
-                    taken.append((left, right))
-                    made.append(self._label(mark, left, words))
+                if all(
+                    lane != row or right + _GAP <= begin or left >= end + _GAP
+                    for row, begin, end in taken
+                ):
+                    taken.append((lane, left, right))
+                    made.append(self._label(mark, lane, left, words))
                     break
         return made
 
-    def _places(self, mark: Happening, view: View) -> list[tuple[float, str]]:
-        """Return where a mark's words may stand, pixels from the left: after its line or before."""
+    def _places(self, mark: Happening, view: View) -> list[tuple[int, float, str]]:
+        """Return where a mark's words may stand: lane and pixels from the left, best first."""
         at = max(0.0, (mark.time - view.start) / (view.end - view.start) * self._pixels)
         after, before = _words(mark), _words(mark, sign_last=True)
         wide = width_of(after, _POINTS)
-        places = [(at, after)] if at + wide <= self._pixels else []
-        return [*places, (at - wide, before)] if at >= wide else places
+        beside = [(at, after)] if at + wide <= self._pixels else []
+        beside += [(at - wide, before)] if at >= wide else []
+        return [(lane, left, words) for lane in range(_LANES) for left, words in beside]
 
     def _colour(self, mark: Happening) -> str:
         if mark.kind == "faults":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from labkit.plots.colours import theme_named
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from labkit.plots.tiles.face import Declared, Failure, View
 
-WIDTH, HEIGHT = 460, 250  # CSS pixels
+WIDTH, HEIGHT = 460, 260  # CSS pixels
 
 
 class LiveTile:
@@ -45,7 +46,7 @@ class LiveTile:
         if changed or self._still is None:
             self._draw_still()
         else:
-            self._canvas.restore_region(self._still)
+            np.copyto(np.asarray(self._canvas.buffer_rgba()), self._still)
         for artist in self._face.moving:
             artist.draw(self._canvas.renderer)
         return encoded(self._canvas)
@@ -55,4 +56,5 @@ class LiveTile:
         for artist in self._face.moving:
             artist.set_animated(True)
         self._canvas.draw()
-        self._still = self._canvas.copy_from_bbox(self._figure.bbox)
+        # Not copy_from_bbox: it leaves the last column of pixels out.
+        self._still = np.array(self._canvas.buffer_rgba())

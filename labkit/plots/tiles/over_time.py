@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -23,16 +23,15 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
     import pandas as pd
-    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.text import Text
 
     from labkit.plots.colours import Stroke
     from labkit.plots.tiles.face import View
 
-_LEFT, _RIGHT, _TOP, _UNDER = 52, 16, 52, 35
-# Of the legend, in pixels: a row; a stroke and a value beside a name; room between two.
-_ROW, _SWATCH, _VALUE, _GAP = 17, 17, 58, 14
+_LEFT, _RIGHT, _TOP, _UNDER = 52, 16, 62, 35
+# Of the legend, in pixels: a row; a stroke and a value beside a name; room between.
+_ROW, _SWATCH, _VALUE, _GAP, _MOST_SPARE = 17, 17, 58, 14, 24
 _MOST_ROWS, _LONGEST_NAME, _MARGIN = 2, 26, 14
 _TICK_SECONDS = (5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 _MOST_TICKS = 6
@@ -114,13 +113,17 @@ class OverTimeFace(Face):
         )
         axes.grid(axis="y", color=theme.grid, linewidth=0.8)
 
-    def _times(self, view: View) -> list[Artist]:
+    def _times(self, view: View) -> list[Text]:
         """Write the times under the axis; texts of our own take a third of what ticks do."""
-        places, written = time_ticks(view.start, view.end)
-        for text, place, words in zip(self._ticks, places, written, strict=False):
-            text.set_x(place)
-            text.set_text(words)
-        return list(self._ticks[: len(places)])
+        wide, span = self.sheet.width - _LEFT - _RIGHT, view.end - view.start
+        shown = []
+        for text, place, words in zip(self._ticks, *time_ticks(view.start, view.end), strict=False):
+            room = (view.end - place) / span * wide + _RIGHT
+            if width_of(words) / 2 <= room:  # else it would be cut off at the edge
+                text.set_x(place)
+                text.set_text(words)
+                shown.append(text)
+        return shown
 
     def _threshold(self, limit: float) -> None:
         colour = self.too_much(limit) or self.theme.threshold
@@ -199,7 +202,8 @@ def _entries(written: Sequence[str], chosen: Sequence[Stroke], wide: float) -> l
             break
         entries.append(_Entry(shown, stroke, _MARGIN + x, row))
         x += needed
-    return entries
+    spare = 0.0 if row else min(_MOST_SPARE, (wide - x + _GAP) / len(entries))
+    return [replace(entry, x=entry.x + spare * n) for n, entry in enumerate(entries)]
 
 
 def time_ticks(start: float, end: float) -> tuple[list[float], list[str]]:
