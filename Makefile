@@ -40,7 +40,7 @@ pythons:  ## run the quick tests on every Python here, and on the lowest version
 	@"$(PYTHON)" -m tests.pythons
 
 clean:  ## remove what the other targets made in this folder
-	rm -rf .venv .venv.lock .pytest_cache .mypy_cache .ruff_cache .import_linter_cache dist test-artifacts
+	rm -rf .venv .venv.lock .pytest_cache .mypy_cache .ruff_cache .import_linter_cache dist test-artifacts demo.html
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 setup: python

@@ -244,8 +244,16 @@ def install(extras, lock):
 def explain_failure():
     """End with pip's last words and what to do about them."""
     output = LOG.read_text(encoding="utf-8")
-    errors = [line for line in output.splitlines() if line.startswith("ERROR")]
-    shown = "\n".join(errors[-6:] or output.splitlines()[-15:])
+    lines = output.splitlines()
+    errors = [line for line in lines if line.startswith("ERROR")]
+    shown = "\n".join(errors[-6:] or lines[-15:])
+    if any(line.startswith("The conflict is caused by") for line in lines):
+        start = next(n for n, line in enumerate(lines) if line.startswith("The conflict is caused"))
+        sys.exit(
+            "{}\nThe pinned versions do not fit this Python ({}).\n"
+            "Next: take another one, such as make lab PYTHON=python3.12; and report it, with\n"
+            "{}".format("\n".join(lines[start : start + 6]), sys.version.split()[0], LOG)
+        )
     if any(word in output for word in NETWORK_WORDS):
         sys.exit(
             "{}\nThe package index cannot be reached, and not everything is in pip's cache.\n"

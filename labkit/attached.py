@@ -16,6 +16,7 @@ from labkit.status import Part
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from labkit.localapp import LocalApp
     from labkit.progress import Progress
 
 DEFAULT_SCRAPE_SECONDS = 15.0
@@ -83,15 +84,13 @@ class AttachedLab(Lab):
             self.marks.follow(faults.to_dict)
             self._start_worker()
 
-    @property
-    def url(self) -> str:
-        """The app's address."""
+    def _any_app(self) -> LocalApp | RemoteApp:
         if self.running and self._app is None:
             raise TargetRefused(
                 "This lab was attached to a Prometheus alone; it knows of no app.",
                 next_step='labkit.connect(app_url="http://…", prometheus_url="http://…")',
             )
-        return super().url
+        return super()._any_app()
 
     def _app_part(self) -> Part:
         if self._app is None:

@@ -130,7 +130,7 @@ class Driving(ABC):
         if name not in SCENARIOS:
             raise ValueError(f"there is no scenario {name!r}; there are {', '.join(SCENARIOS)}")
         run = ScenarioRun(self.send, SCENARIOS[name].at_speed(speed))
-        self._closing.callback(run.stop)
+        self._closing.callback(run.close)
         self.scenarios.append(run)
         return run
 

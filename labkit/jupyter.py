@@ -45,10 +45,17 @@ def notebooks_folder(copy_to: Path | None = None) -> Path:
     shipped = _PACKAGE / "notebooks"
     source = shipped if shipped.exists() else clone
     target = copy_to or Path.cwd() / "observability-lab"
-    target.mkdir(parents=True, exist_ok=True)
-    for notebook in sorted(source.glob("*.ipynb")):
-        if not (target / notebook.name).exists():
-            shutil.copy(notebook, target)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        for notebook in sorted(source.glob("*.ipynb")):
+            if not (target / notebook.name).exists():
+                shutil.copy(notebook, target)
+    except OSError as error:
+        raise LabError(
+            f"The notebooks could not be copied to {target}.",
+            evidence=str(error),
+            next_step="name a folder that you may write to: labkit lab FOLDER",
+        ) from error
     return target
 
 

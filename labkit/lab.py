@@ -66,7 +66,8 @@ class Lab(Asking, Driving, Showing):
 
     kind = "lab"
     _headers: Mapping[str, str] | None = None
-    latest: ClassVar[Lab | None] = None  # the one started last; `labkit.current()` tells it
+    latest: ClassVar[Lab | None] = None  # the one opened last; `labkit.current()` tells it
+    latest_own: ClassVar[Lab | None] = None  # the one started last, with an app of its own
 
     def __init__(
         self,
@@ -105,6 +106,8 @@ class Lab(Asking, Driving, Showing):
         """
         with self._life:
             if not self.running:
+                self.runs.clear()
+                self.scenarios.clear()
                 try:
                     with Progress() as progress:
                         self._start(progress)
@@ -113,6 +116,8 @@ class Lab(Asking, Driving, Showing):
                     raise
                 atexit.register(self.stop)
             Lab.latest = self
+            if self.kind != "attached":
+                Lab.latest_own = self
             return self
 
     def _start(self, progress: Progress) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import threading
 from typing import TYPE_CHECKING, Any
 
 from labkit.errors import LabError
@@ -37,6 +38,7 @@ class LocalApp:
         self._threads = threads
         self._app: Any = None
         self._server: AppServer | None = None
+        self._life = threading.Lock()  # cells and the panel may start and stop it at once
         self._serve(port, {"SEED": seed})
         self.port = self._part().port
 
@@ -58,15 +60,17 @@ class LocalApp:
 
     def start(self) -> None:
         """Serve it again on its port, with counters from zero; a running one is left as it is."""
-        if not self.running:
-            self._serve(self.port, {"FAULTS": self.faults})
+        with self._life:
+            if not self.running:
+                self._serve(self.port, {"FAULTS": self.faults})
 
     def stop(self) -> None:
         """Answer what is in flight and stop serving. Idempotent."""
-        server, self._server = self._server, None
-        if server is not None:
-            server.close()
-            self._app.extensions["log"].close()
+        with self._life:
+            server, self._server = self._server, None
+            if server is not None:
+                server.close()
+                self._app.extensions["log"].close()
 
     def _serve(self, port: int, config: Mapping[str, Any]) -> None:
         log = self._folder.log("app")

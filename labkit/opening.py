@@ -28,7 +28,7 @@ def start(**settings: Any) -> Lab:
         LabError: a part did not start, or a lab with other settings is running.
     """
     with _lock:
-        running = Lab.latest
+        running = Lab.latest_own
         if running is None or not running.running:
             return Lab(**settings).start()
         missing = object()
@@ -36,8 +36,9 @@ def start(**settings: Any) -> Lab:
         if differing:
             raise LabError(
                 f"A lab is already running, with another {', '.join(differing)}.",
-                next_step="stop it first: labkit.current().stop()",
+                next_step="stop it first: labkit.start().stop()",
             )
+        Lab.latest = running
         return running
 
 

@@ -95,7 +95,7 @@ class RemoteFaults:
                 evidence=str(error),
                 next_step="check the address; labkit.connect(...).check() looks at every part.",
             ) from error
-        if answer.status_code == _OK:
+        if answer.status_code == _OK and answer.headers.get("Content-Type") == "application/json":
             return answer.json()
         raise _refusal(answer.status_code, answer.text[:500], self._url)
 

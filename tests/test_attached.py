@@ -74,6 +74,13 @@ def test_without_the_token_faults_are_only_read(elsewhere: Lab, monkeypatch):
         lab.faults.preset("healthy")
 
 
+def test_start_gives_a_lab_of_ones_own_even_while_attached_elsewhere(elsewhere: Lab):
+    with labkit.connect(elsewhere.url, elsewhere.prometheus_url) as attached:
+        assert labkit.current() is attached
+        assert labkit.start() is elsewhere
+        assert labkit.current() is elsewhere
+
+
 def test_stopping_detaches_and_leaves_the_parts_running(elsewhere: Lab):
     lab = labkit.connect(elsewhere.url, elsewhere.prometheus_url)
     lab.stop()
@@ -94,8 +101,10 @@ def test_a_prometheus_alone_answers_queries_and_says_what_is_missing(elsewhere: 
     monkeypatch.setenv("LABKIT_PROMETHEUS_URL", elsewhere.prometheus_url)
     with labkit.connect() as lab:
         assert lab.query("up")["value"].item() == 1
-        with pytest.raises(labkit.TargetRefused, match="app_url"):
-            lab.spike()
+        for needs_an_app in (lab.spike, lab.stop_app, lambda: lab.faults):
+            with pytest.raises(labkit.TargetRefused, match="app_url"):
+                needs_an_app()
+        assert "none that can be read" in str(lab.panel().view.box.children[0].children)
 
 
 def test_addresses_and_headers_come_from_the_environment(elsewhere: Lab, monkeypatch):

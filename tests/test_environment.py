@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import distributions
 from importlib.metadata import version as installed_version
 from typing import TYPE_CHECKING, Any
 
@@ -92,6 +93,17 @@ def test_binder_gets_a_python_that_conda_would_get() -> None:
     assert not [entry for entry in binder["dependencies"] if isinstance(entry, dict)], (
         "the lab itself is installed by postBuild"
     )
+
+
+def test_every_pin_takes_the_python_of_debian_12() -> None:
+    """3.11.2: a pin for a later 3.11 would end `make lab` on a fresh machine."""
+    refusing = {
+        f"{found.name} {found.version}: {found.metadata['Requires-Python']}"
+        for found in distributions()
+        if found.metadata["Requires-Python"]
+        and not SpecifierSet(found.metadata["Requires-Python"]).contains("3.11.2")
+    }
+    assert refusing == set()
 
 
 @pytest.mark.parametrize("extras", [(), ("test", "dev")])

@@ -175,6 +175,23 @@ def test_a_scenario_shows_its_steps_and_stops(model: ControlModel, lab: Lab):
     assert (model.running, model.notice) == (False, "Stopped.")
 
 
+def test_a_scenario_that_breaks_off_says_why_once_and_does_not_hinder_the_end(own_lab: Lab):
+    crowd = own_lab.spike(threads=490, seconds=30, mix={"/": 1})
+    heavy = own_lab.scenario("heavy", speed=20)
+    with pytest.raises(ValueError, match="users"):
+        heavy.wait(20)
+    crowd.stop()
+    own_lab.stop()
+    assert not own_lab.running
+
+
+def test_a_lab_that_starts_again_has_no_runs_of_its_earlier_life(own_lab: Lab):
+    own_lab.spike(threads=1, seconds=1).wait(10)
+    own_lab.stop()
+    own_lab.start()
+    assert own_lab.runs == []
+
+
 def test_background_traffic_is_started_shown_and_stopped(
     panel: ControlPanel, lab: Lab, state_folder
 ):

@@ -28,7 +28,7 @@ class LiveChart:
         self._figure = plots.figure(columns=2, width=8.4, height=3.1)
 
     def png(self) -> bytes:
-        """Return the picture of now; its window grows with the age of the lab."""
+        """Return the picture of now; its window grows with the age of the panel."""
         age_minutes = (time.monotonic() - self._began) / 60
         minutes = min(max(SHORTEST_MINUTES, age_minutes), LONGEST_MINUTES)
         for axes, query in zip(self._figure.axes, TILES, strict=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from labkit.panels.chart import LiveChart
-from labkit.panels.model import ControlledLab, ControlModel
+from labkit.panels.model import ControlledLab, ControlModel, readable_faults
 from labkit.panels.updater import Ticker, Updater
 from labkit.panels.view import ControlView
 
@@ -31,7 +31,7 @@ class ControlPanel:
 
     def __init__(self, lab: ControlledLab, client: Client) -> None:
         self.model = ControlModel(lab)
-        self.view = ControlView(self.model, lab.faults, self._ask)
+        self.view = ControlView(self.model, readable_faults(lab), self._ask)
         self._chart = LiveChart(client)
         self._updater = Updater("labkit-panel", self.model.fail, self.model.refresh)
         self._ticker = Ticker(

@@ -47,6 +47,16 @@ class ControlledLab(Protocol):
     def restart_app(self) -> None: ...  # noqa: D102
 
 
+def readable_faults(lab: ControlledLab) -> Any:
+    """Return the app's faults, or None where there is no app, or one without faults."""
+    try:
+        faults = lab.faults
+        faults.to_dict()
+    except LabError:
+        return None
+    return faults
+
+
 class ControlModel(HasTraits):
     """The panel's inputs, and what runs; each action keeps the rest true.
 

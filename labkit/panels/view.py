@@ -45,7 +45,7 @@ class ControlView:
 
     Args:
         model: what they show and change.
-        faults: the app's faults now, with the fields of `FAULT_SLIDERS`.
+        faults: the app's faults now, with the fields of `FAULT_SLIDERS`; None where it has none.
         ask: queues an action for the panel's own thread.
     """
 
@@ -166,12 +166,17 @@ class ControlView:
         )
         restart = self._button("Restart it", self._model.restart_app, width=110)
         rows = [
-            _words("<b>Faults of the app</b>, changed while it runs"),
-            *(self._fault_slider(*spec) for spec in FAULT_SLIDERS),
+            *self._fault_sliders(),
             _words("<b>The app itself</b>: a restart resets its counters"),
             _row([toggle, restart]),
         ]
         return widgets.VBox(rows, layout=_column(_RIGHT))
+
+    def _fault_sliders(self) -> list[widgets.Widget]:
+        if self._faults is None:
+            return [_words("<b>Faults</b>: this app has none that can be read")]
+        title = _words("<b>Faults of the app</b>, changed while it runs")
+        return [title, *(self._fault_slider(*spec) for spec in FAULT_SLIDERS)]
 
     def _fault_slider(self, field: str, label: str, highest: float) -> widgets.HBox:
         slider = widgets.FloatSlider(

@@ -7,7 +7,6 @@ import time
 from html import escape
 from typing import TYPE_CHECKING
 
-from labkit.errors import LabError
 from labkit.traffic.handle import StillRunning
 from labkit.traffic.scenarios import run_scenario
 
@@ -41,7 +40,7 @@ class ScenarioRun:
         self.outcomes: list[Outcome] = []
         self.started_at = time.time()
         self.ended_at: float | None = None
-        self.error: LabError | None = None
+        self.error: Exception | None = None
         self._send = send
         self._begin = time.monotonic()
         self._stop = threading.Event()
@@ -79,7 +78,7 @@ class ScenarioRun:
 
         Raises:
             StillRunning: when it goes on after ``timeout``.
-            LabError: when it broke off.
+            Exception: what it broke off with, such as a `LabError`, or a ValueError of the caps.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         while self.running:
@@ -98,12 +97,17 @@ class ScenarioRun:
         self._stop.set()
         return self.wait(_STOP_SECONDS)
 
+    def close(self) -> None:
+        """End it as `stop` does, without raising what it broke off with earlier."""
+        self._stop.set()
+        self._thread.join(_STOP_SECONDS)
+
     def _run(self) -> None:
         try:
             self.outcomes = run_scenario(
                 self._send, self.scenario, tell=self._tell, stop_event=self._stop
             )
-        except LabError as error:
+        except Exception as error:  # noqa: BLE001 - a thread has no caller; `wait` raises it
             self.error = error
         finally:
             self.step = None
