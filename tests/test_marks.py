@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -12,12 +13,15 @@ import pytest
 from app.faults import Faults
 from labkit.errors import LabError
 from labkit.lab import Lab
+from labkit.localapp import LocalApp
 from labkit.marks import Marks
+from labkit.runfolder import RunFolder
 from tests.prometheus_lines import binaries
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 @pytest.fixture(scope="module")
@@ -73,15 +77,22 @@ def test_faults_changed_by_anyone_are_marked_with_what_they_were(lab: Lab):
     assert len(texts(lab.marks, "faults")) == 3
 
 
-def test_the_app_stopped_and_started_is_marked_once_each(lab: Lab):
-    lab.stop_app()
-    lab.stop_app()
-    lab.start_app()
-    lab.start_app()
-    assert texts(lab.marks, "app") == ["app stopped", "app started"]
-    lab.faults.health_failure_probability = 0.6  # the listener outlives the restart
-    assert texts(lab.marks, "faults")[-1] == "health_failure_probability 0.2 → 0.6"
-    lab.faults.preset("classic")
+def test_the_app_stopped_and_started_is_marked_once_each(tmp_path: Path):
+    """With an app of its own: the other tests' app has threads that a restart would replace."""
+    with closing(RunFolder(tmp_path)) as folder:
+        lab = Lab()
+        lab._app = app = LocalApp(folder)
+        try:
+            lab.marks.follow(app.faults.to_dict, app.faults.on_change)
+            lab.stop_app()
+            lab.stop_app()
+            lab.start_app()
+            lab.start_app()
+            assert texts(lab.marks, "app") == ["app stopped", "app started"]
+            lab.faults.health_failure_probability = 0.6  # they are the same after the restart
+            assert texts(lab.marks, "faults") == ["health_failure_probability 0.2 → 0.6"]
+        finally:
+            app.stop()
 
 
 def test_faults_of_an_app_elsewhere_are_found_by_looking(marks: Marks):
