@@ -25,7 +25,7 @@ demo: setup  ## run the first notebook without a browser, and write demo.html
 	@$(BIN)/python -m labkit.report --output demo.html
 
 test: lint  ## lint, types and all tests
-	@$(BIN)/python -m pytest -n 4 --dist loadscope
+	@$(BIN)/python -m pytest -n 2 --dist loadscope
 
 lint: setup-test  ## style, types and import rules
 	@$(BIN)/ruff check .
