@@ -171,6 +171,7 @@ def test_closed_terminal_ends_jupyterlab_and_its_kernels(terminal: Terminal) -> 
     terminal.child.ptyproc.fileobj.close()
 
     terminal.wait_until_all_is_gone()
+    assert not alive(terminal.child.pid)
 
 
 @posix
@@ -181,6 +182,7 @@ def test_signal_to_the_command_alone_ends_jupyterlab_and_its_kernels(
     os.kill(terminal.child.pid, number)
 
     terminal.wait_until_all_is_gone()
+    assert not alive(terminal.child.pid)
 
 
 @posix
