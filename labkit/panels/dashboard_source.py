@@ -86,7 +86,7 @@ class Source:
 
     def fetch(self, minutes: float, now: float | None = None) -> Frame:
         """Ask for a window of so many minutes that ends now, or at another unix time."""
-        when = time.time() if now is None else now
+        when = self._client.now() if now is None else now
         minutes = self._grown(minutes, when)
         interval = self._client.scrape_interval
         grid = window(minutes, None, None, None, scrape_interval=interval, now=when)

@@ -32,6 +32,8 @@ class Client:
         timeout: seconds that one request may take.
         scrape_interval: seconds between two scrapes; default steps, ``$__rate_interval`` and the
             pace of :meth:`wait_for` come from it.
+        at: the moment in unix seconds that counts as now, for a Prometheus that serves a past;
+            the clock's by default.
 
     Raises:
         ValueError: when the address is none, or a number is not positive.
@@ -45,6 +47,7 @@ class Client:
         verify: bool | str = True,
         timeout: float = 10.0,
         scrape_interval: float = 1.0,
+        at: float | None = None,
     ) -> None:
         from labkit.promql.connection import Connection
 
@@ -53,6 +56,7 @@ class Client:
                 raise ValueError(f"{name} must be more than 0 seconds, not {value!r}")
         self.timeout = timeout
         self.scrape_interval = scrape_interval
+        self.at = at
         self._connection = Connection(url, headers=headers, verify=verify, timeout=timeout)
 
     @property
@@ -60,13 +64,17 @@ class Client:
         """The server's address, without any password in it."""
         return str(self._connection.address)
 
+    def now(self) -> float:
+        """Return the moment that questions are about unless they name one, in unix seconds."""
+        return clock.time() if self.at is None else self.at
+
     def query(self, promql: str, time: Instant | None = None) -> pd.DataFrame:
         """Return what an expression is at one moment.
 
         Args:
             promql: the expression. ``$__interval`` is the scrape interval, ``$__rate_interval``
                 four of them, ``$__range`` five minutes.
-            time: the moment; the server's now where it is None.
+            time: the moment; now where it is None.
 
         Returns:
             One row a series: its labels, then ``value``; see
@@ -114,7 +122,7 @@ class Client:
         from labkit.promql.frames import range_frame
 
         grid = window(
-            minutes, step, start, end, scrape_interval=self.scrape_interval, now=clock.time()
+            minutes, step, start, end, scrape_interval=self.scrape_interval, now=self.now()
         )
         sent = self._expand(promql, grid.step_ms, grid.span_ms)
         answer = self._connection.ask(
@@ -185,7 +193,7 @@ class Client:
         """
         from labkit.promql.inventory import inventory
 
-        return inventory(self._connection)
+        return inventory(self._connection, self.at)
 
     def get(self, path: str, **parameters: Any) -> Any:
         """Return the data at any endpoint that reads, for example ``get("targets")``.
@@ -206,6 +214,7 @@ class Client:
     def _instant(self, promql: str, time: Instant | None, timeout: float) -> pd.DataFrame:
         from labkit.promql.frames import instant_frame
 
+        time = self.at if time is None else time
         when = {} if time is None else {"time": _seconds(unix_ms(time, "time"))}
         asked = clock.time()
         sent = self._expand(

@@ -35,8 +35,12 @@ _BUILT_IN = {
 }
 
 
-def inventory(connection: Connection) -> pd.DataFrame:
-    """Return a row for every name that has a current sample, sorted by name.
+def inventory(connection: Connection, at: float | None = None) -> pd.DataFrame:
+    """Return a row for every name that has a sample at a moment, sorted by name.
+
+    Args:
+        connection: where to ask.
+        at: the moment in unix seconds; the server's now by default.
 
     Columns: ``name`` as a query takes it (a histogram has three: ``_bucket``, ``_sum``,
     ``_count``), ``type`` and ``help`` of the metric it belongs to (``unknown`` and empty where the
@@ -48,10 +52,11 @@ def inventory(connection: Connection) -> pd.DataFrame:
     """
     import pandas as pd
 
-    counted = connection.ask("query", {"query": _COUNT}).data["result"]
+    moment = {} if at is None else {"time": f"{at:.3f}"}
+    counted = connection.ask("query", {"query": _COUNT, **moment}).data["result"]
     series = {s["metric"]["__name__"]: int(float(s["value"][1])) for s in counted}
     metadata = connection.ask("metadata").data or {}
-    labels = _labels(connection) if 0 < sum(series.values()) <= _MOST_SERIES else {}
+    labels = _labels(connection, moment) if 0 < sum(series.values()) <= _MOST_SERIES else {}
     rows = [
         (name, *_meaning(name, metadata), ", ".join(sorted(labels.get(name, ()))), series[name])
         for name in sorted(series)
@@ -61,9 +66,9 @@ def inventory(connection: Connection) -> pd.DataFrame:
     return frame.astype({**text, "series": "int64"})
 
 
-def _labels(connection: Connection) -> Mapping[str, set[str]]:
-    """Return the label names of each metric that had a sample in the last five minutes."""
-    now = float(connection.ask("query", {"query": "time()"}).data["result"][1])
+def _labels(connection: Connection, moment: Mapping[str, str]) -> Mapping[str, set[str]]:
+    """Return the label names of each metric that had a sample in the five minutes before."""
+    now = float(connection.ask("query", {"query": "time()", **moment}).data["result"][1])
     span = {"start": f"{now - 300:.3f}", "end": f"{now:.3f}"}
     found = connection.ask("series", {"match[]": '{__name__!=""}', **span}).data
     names: defaultdict[str, set[str]] = defaultdict(set)
