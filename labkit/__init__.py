@@ -24,7 +24,7 @@ from labkit.errors import (
 
 if TYPE_CHECKING:
     from labkit.lab import Lab
-    from labkit.opening import connect, current, start
+    from labkit.opening import connect, current, open_history, start
 
 __version__ = "0.1.0"
 
@@ -40,6 +40,7 @@ __all__ = [
     "WorkerDied",
     "connect",
     "current",
+    "open_history",
     "start",
 ]
 
@@ -47,6 +48,7 @@ _HOMES = {
     "Lab": "labkit.lab",
     "connect": "labkit.opening",
     "current": "labkit.opening",
+    "open_history": "labkit.opening",
     "start": "labkit.opening",
 }
 
@@ -56,6 +58,20 @@ def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """Add the magics to IPython: ``%load_ext labkit``."""
+    from labkit.magic import register
+
+    register(shell)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """Take the magics out of IPython again: ``%unload_ext labkit``."""
+    from labkit.magic import unregister
+
+    unregister(shell)
 
 
 def __dir__() -> list[str]:

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from labkit.alerts import Alert, AlertWatch
+    from labkit.comparing import Comparison, Truth
     from labkit.promql.client import Client
+    from labkit.promql.explain import Explanation
+    from labkit.traffic.handle import TrafficRun
 
     Time = float | datetime
 
@@ -41,10 +44,19 @@ class Asking(ABC):
             promql: the expression.
             time: unix seconds or an aware datetime; now by default.
 
+        Returns:
+            The frame. Where it is empty, a note says why; ``attrs["why_empty"]`` keeps it.
+
         Raises:
             QueryError: Prometheus refused it; its words, with a caret under the place.
         """
-        return self._client_now().query(promql, time=time)
+        client = self._client_now()
+        frame = client.query(promql, time=time)
+        if frame.empty:
+            from labkit.promql.emptiness import why_empty
+
+            _tell(frame, why_empty(client, promql, frame.attrs["time"]))
+        return frame
 
     def query_range(
         self,
@@ -63,10 +75,17 @@ class Asking(ABC):
             start: unix seconds or an aware datetime.
             end: the same; now by default.
 
+        Returns:
+            The frame. Where it is empty, a note says why; ``attrs["why_empty"]`` keeps it.
+
         Raises:
             QueryError: Prometheus refused it; its words, with a caret under the place.
         """
-        return self._client_now().query_range(promql, minutes, step, start, end)
+        client = self._client_now()
+        frame = client.query_range(promql, minutes, step, start, end)
+        if frame.columns.empty:
+            _tell(frame, _why_no_line(client, promql, frame))
+        return frame
 
     def wait_for(self, promql: str, timeout: float = 30) -> pd.DataFrame:
         """Ask until there is an answer (and, for a comparison, it is true); return it."""
@@ -85,13 +104,51 @@ class Asking(ABC):
         from labkit import plots
         from labkit.promql.catalog import describe
 
-        query = describe(promql)
+        client, query = self._client_now(), describe(promql)
         draw = getattr(plots, query.kind)
-        frame = self.query_range(promql, minutes)
+        frame = client.query_range(promql, minutes)
+        hint = _why_no_line(client, promql, frame) if frame.columns.empty else None
         chart: Axes = draw(
-            frame, ax=ax, title=query.title, unit=query.unit, threshold=query.threshold
+            frame, ax=ax, title=query.title, unit=query.unit, threshold=query.threshold, hint=hint
         )
         return chart
+
+    def explain(self, promql: str, time: Time | None = None) -> Explanation:
+        """Return what an expression means: a tree with a sentence and the size of each step.
+
+        It warns of the usual mistakes, and says why the result is empty where it is.
+
+        Args:
+            promql: the expression.
+            time: unix seconds or an aware datetime; now by default.
+
+        Raises:
+            QueryError: Prometheus refused it; its words, with a caret under the place.
+        """
+        from labkit.promql.explain import explain
+        from labkit.promql.steps import unix_ms
+
+        when = None if time is None else unix_ms(time, "time") / 1000
+        return explain(self._client_now(), promql, when)
+
+    def compare(self, truth: TrafficRun | Truth) -> Comparison:
+        """Return what is known exactly beside PromQL's answers for the same time.
+
+        The rows are requests, rate, error ratio and latency quantiles, each with the difference
+        and its cause.
+
+        Args:
+            truth: a run of this lab, which is waited for, and so is the first scrape after its
+                end; or a stretch of a history, as ``history.truth.between("3h", "2h")``.
+
+        Raises:
+            LabError: nothing was answered, the run broke off, or it has no end.
+        """
+        from labkit.comparing import RunTruth, compare
+        from labkit.traffic.handle import TrafficRun
+
+        known = RunTruth(truth) if isinstance(truth, TrafficRun) else truth
+        return compare(self._client_now(), known, alive=self._check)
 
     def alerts(self) -> pd.DataFrame:
         """Return how every alert stands: name, state, since, value, severity, summary, labels.
@@ -136,3 +193,16 @@ class Asking(ABC):
         watch = AlertWatch(self._client_now(), function, self._background_errors.append)
         self._closing.callback(watch.close)
         return watch
+
+
+def _why_no_line(client: Client, promql: str, frame: pd.DataFrame) -> str:
+    from labkit.promql.emptiness import why_empty_range
+
+    return why_empty_range(client, promql, frame.attrs["start"], frame.attrs["end"])
+
+
+def _tell(frame: pd.DataFrame, why: str) -> None:
+    from labkit.notes import tell
+
+    frame.attrs["why_empty"] = why
+    tell(why)

@@ -6,15 +6,12 @@ import atexit
 import threading
 import time
 from contextlib import ExitStack
-from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
 
-from labkit import grafana
 from labkit.asking import Asking
 from labkit.driving import Driving
 from labkit.errors import LabError, PrometheusExited
 from labkit.localapp import LocalApp
-from labkit.processes import tail
 from labkit.progress import Progress
 from labkit.prometheus.binary import find_prometheus
 from labkit.prometheus.ruleset import RuleSet, shipped
@@ -23,34 +20,21 @@ from labkit.promql.client import Client
 from labkit.registry import announce
 from labkit.runfolder import RunFolder
 from labkit.showing import Showing
-from labkit.status import Part, Status
+from labkit.telling import Telling
 from labkit.traffic.run import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from app.faults import Faults
-    from labkit.checks import Report
     from labkit.remote import RemoteApp, RemoteFaults
 
 _Part = TypeVar("_Part")
 
-LOGS = ("app", "prometheus", "traffic")
-_OTHER_LOGS = ("grafana",)  # of what runs beside the lab
 FIRST_SCRAPE_SECONDS = 30.0
 
 
-class Log(str):
-    """The tail of a log: a string that a cell shows line by line."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return str(self)
-
-
-class Lab(Asking, Driving, Showing):
+class Lab(Asking, Driving, Showing, Telling):
     """An instrumented app, a Prometheus that scrapes it, and a process that sends traffic.
 
     Nothing runs before `start`; ``with Lab() as lab:`` starts and stops it.
@@ -65,9 +49,7 @@ class Lab(Asking, Driving, Showing):
     """
 
     kind = "lab"
-    _headers: Mapping[str, str] | None = None
-    latest: ClassVar[Lab | None] = None  # the one opened last; `labkit.current()` tells it
-    latest_own: ClassVar[Lab | None] = None  # the one started last, with an app of its own
+    opened: ClassVar[list[Lab]] = []  # those that run, the one opened last at the end
 
     def __init__(
         self,
@@ -115,10 +97,12 @@ class Lab(Asking, Driving, Showing):
                     self.stop()
                     raise
                 atexit.register(self.stop)
-            Lab.latest = self
-            if self.kind != "attached":
-                Lab.latest_own = self
+            self.come_forward()
             return self
+
+    def come_forward(self) -> None:
+        """Be the one opened last, which `labkit.current()` returns."""
+        Lab.opened[:] = [lab for lab in Lab.opened if lab is not self] + [self]
 
     def _start(self, progress: Progress) -> None:
         progress.say("Starting the app …")
@@ -182,6 +166,7 @@ class Lab(Asking, Driving, Showing):
         """Stop everything the lab started and wait until it is gone. Idempotent."""
         with self._life:
             atexit.unregister(self.stop)
+            Lab.opened[:] = [lab for lab in Lab.opened if lab is not self]
             self._app = self._prometheus = self._rules = self._client = None
             self._worker = self._panel = self._dashboard = self._folder = None
             self._background_errors.clear()
@@ -263,83 +248,6 @@ class Lab(Asking, Driving, Showing):
         self._check()
         return self._any_app().faults
 
-    def status(self) -> Status:
-        """Return what runs, where, and how it is."""
-        if not self.running:
-            return Status(f"{self.name}: stopped; labkit.start() starts a lab")
-        parts = [self._app_part(), self._prometheus_part(), self._traffic_part()]
-        if entry := grafana.running(self.prometheus_url):
-            detail = "shows the lab's dashboard; `labkit grafana` runs it"
-            parts.append(Part("Grafana", "up", detail, entry.url))
-        return Status(f"{self.name}: running", tuple(parts))
-
-    def _app_part(self) -> Part:
-        app = self._any_app()
-        if not app.running:
-            return Part("App", "down", "stopped: lab.start_app() starts it again")
-        return Part("App", "up", f"metrics at {app.url}/metrics", app.url)
-
-    def _prometheus_part(self) -> Part:
-        server = self._part(self._prometheus)
-        code = server.poll()
-        if code is not None:
-            return Part(
-                "Prometheus", "down", f"ended with exit code {code}: lab.stop(), labkit.start()"
-            )
-        detail = f"version {server.binary.version}, scrapes every {self.scrape_interval:g} s"
-        if errors := server.errors():
-            return Part("Prometheus", "failing", errors[-1], server.url)
-        page = server.has_web_page
-        if not page:
-            detail += "; this build has no web page"
-        return Part("Prometheus", "up", detail, server.url, page)
-
-    def _traffic_part(self) -> Part:
-        if self._worker is None or not self._worker.alive:
-            return Part("Traffic", "down", 'the worker ended; see lab.logs("traffic")')
-        active = [run for run in self.runs if run.running]
-        if not active:
-            return Part("Traffic", "idle", "lab.panel(), lab.traffic(), lab.spike()")
-        return Part("Traffic", "running", "; ".join(repr(run.shape) for run in active))
-
-    def check(self) -> Report:
-        """Look at every part and what it needs; say what is wrong and what to do about it."""
-        from labkit.checks import check
-
-        if not self.running:
-            return check()
-        return check(
-            app_url=None if self._app is None else self._app.url,
-            prometheus_url=self.prometheus_url,
-            headers=self._headers,
-            verify=self._verify,
-            log_tails={name: partial(self.logs, name) for name in LOGS},
-        )
-
-    def logs(self, name: str, lines: int = 50) -> Log:
-        """Return the last lines of a log.
-
-        Args:
-            name: app, prometheus, traffic or grafana.
-            lines: how many at most.
-
-        Raises:
-            LabError: no Grafana runs on this lab's Prometheus.
-            ValueError: there is no such log.
-        """
-        if name not in LOGS + _OTHER_LOGS:
-            names = ", ".join(LOGS + _OTHER_LOGS)
-            raise ValueError(f"there is no log {name!r}; the logs are {names}")
-        folder = self._part(self._folder)
-        if name == "grafana":
-            return Log(grafana.tail(self.prometheus_url, lines))
-        if name == "prometheus" and self._prometheus is not None:
-            return Log(self._prometheus.tail(lines))
-        text = tail(folder.log(name), lines)
-        if name == "app" and (warnings := tail(folder.log("server"), lines)):
-            text += f"\n--- warnings and exceptions ---\n{warnings}"
-        return Log(text)
-
     # --- Inside -----------------------------------------------------------------------------
 
     def _client_now(self) -> Client:
@@ -374,12 +282,6 @@ class Lab(Asking, Driving, Showing):
         except PrometheusExited as error:
             error.next_step += " Then start again: lab.stop(), and lab = labkit.start()."
             raise
-
-    def __repr__(self) -> str:
-        return str(self.status())
-
-    def _repr_html_(self) -> str:
-        return self.status()._repr_html_()
 
 
 def _not_running() -> LabError:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from labkit.traffic.handle import TrafficRun
     from labkit.traffic.scenario_run import ScenarioRun
 
-MarkKind: TypeAlias = Literal["run", "scenario", "faults", "app", "alert"]
+MarkKind: TypeAlias = Literal["run", "scenario", "faults", "app", "alert", "incident"]
 
 _MOST_NOTED = 1000  # the oldest are forgotten; a dashboard looks back an hour at most
 _MOST_FIELDS = 2  # of a change of faults that are spelt out
@@ -29,7 +29,7 @@ class Mark:
     Args:
         time: when it happened or began, in unix seconds.
         until: when it ended; None while it goes on, the same as ``time`` for a moment.
-        kind: run, scenario, faults, app or alert.
+        kind: run, scenario, faults, app, alert or incident.
         label: a word or two that stand in a chart.
         text: the whole of it, one line.
     """
@@ -65,17 +65,25 @@ class Marks:
         self._read: Callable[[], Mapping[str, float]] | None = None
         self._faults: Mapping[str, float] | None = None
 
-    def add(self, kind: MarkKind, label: str, text: str = "", time: float | None = None) -> Mark:
+    def add(
+        self,
+        kind: MarkKind,
+        label: str,
+        text: str = "",
+        time: float | None = None,
+        until: float | None = None,
+    ) -> Mark:
         """Note that something happened.
 
         Args:
-            kind: run, scenario, faults, app or alert.
+            kind: run, scenario, faults, app, alert or incident.
             label: a word or two that stand in a chart.
             text: the whole of it, one line; the label by default.
             time: when, in unix seconds; now by default.
+            until: when it ended; the same as ``time`` by default.
         """
         when = clock.time() if time is None else time
-        mark = Mark(when, when, kind, label, text or label)
+        mark = Mark(when, when if until is None else until, kind, label, text or label)
         with self._lock:
             self._noted.append(mark)
             del self._noted[:-_MOST_NOTED]

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from labkit.attached import AttachedLab
+    from labkit.historical import HistoryLab
+    from labkit.history.past import Past
 
 _lock = threading.RLock()
 
@@ -28,9 +30,10 @@ def start(**settings: Any) -> Lab:
         LabError: a part did not start, or a lab with other settings is running.
     """
     with _lock:
-        running = Lab.latest_own
-        if running is None or not running.running:
+        own = [lab for lab in Lab.opened if lab.kind == "lab"]
+        if not own:
             return Lab(**settings).start()
+        running = own[-1]
         missing = object()
         differing = [n for n, value in settings.items() if getattr(running, n, missing) != value]
         if differing:
@@ -38,7 +41,7 @@ def start(**settings: Any) -> Lab:
                 f"A lab is already running, with another {', '.join(differing)}.",
                 next_step="stop it first: labkit.start().stop()",
             )
-        Lab.latest = running
+        running.come_forward()
         return running
 
 
@@ -69,12 +72,51 @@ def connect(
         ).start()
 
 
+def open_history(history: Past, name: str | None = None) -> HistoryLab:
+    """Open a lab whose Prometheus serves a simulated past; building that happens once.
+
+    Now, for its queries, is the end of that past.
+
+    Args:
+        history: the past, such as a `labkit.history.History`.
+        name: what tells this lab from another one in the same notebook.
+
+    Raises:
+        LabError: Prometheus or promtool is missing, or the disk is full.
+    """
+    from labkit.historical import HistoryLab
+
+    with _lock:
+        return HistoryLab(history, name=name).start()
+
+
 def current() -> Lab:
-    """Return the lab that was opened last.
+    """Return the lab that was opened last, of those that run.
 
     Raises:
         LabError: none is running.
     """
-    if Lab.latest is None or not Lab.latest.running:
+    if not Lab.opened:
         raise LabError("No lab is running.", next_step="start one: lab = labkit.start()")
-    return Lab.latest
+    return Lab.opened[-1]
+
+
+def opened() -> list[Lab]:
+    """Return the labs of this process that run, the one opened last at the end."""
+    return [*Lab.opened]
+
+
+def named(name: str) -> Lab:
+    """Return the running lab of a name; the one opened last, where several have it.
+
+    Raises:
+        LabError: there is none, with the names there are.
+    """
+    for lab in reversed(Lab.opened):
+        if lab.name == name:
+            return lab
+    names = ", ".join(repr(lab.name) for lab in Lab.opened)
+    raise LabError(
+        f"No lab is called {name!r}; {f'there are {names}' if names else 'none is running'}.",
+        next_step="name a lab when it is opened, as in labkit.start(name='live').",
+    )

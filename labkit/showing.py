@@ -6,8 +6,10 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from contextlib import ExitStack
+
+    import pandas as pd
 
     from labkit.marks import Marks
     from labkit.panels.control import ControlPanel
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
     from labkit.panels.model import ControlledLab
     from labkit.promql.client import Client
     from labkit.promql.tiles import Tile
+
+
+_MINUTES, _MINUTES_OF_A_PAST = 5.0, 1440.0
 
 
 class Showing(ABC):
@@ -34,6 +39,7 @@ class Showing(ABC):
         self._panel: ControlPanel | None = None
         self._dashboard: tuple[object, Dashboard] | None = None  # and what it was asked for with
         self._began: float | None = None  # since when there is data, where that is known
+        self._past: tuple[float, float] | None = None  # where it is over: its start and end
 
     @abstractmethod
     def _client_now(self) -> Client:
@@ -57,7 +63,7 @@ class Showing(ABC):
         self,
         tiles: Sequence[Tile] | None = None,
         *,
-        window_minutes: float = 5,
+        window_minutes: float | None = None,
         refresh_seconds: int = 2,
         theme: str = "auto",
     ) -> Dashboard:
@@ -67,32 +73,35 @@ class Showing(ABC):
         takes over from it.
 
         Args:
-            tiles: what is shown; `labkit.promql.tiles.TILES` by default.
-            window_minutes: how far back the charts go, 1 to 60.
+            tiles: what is shown; `labkit.promql.tiles.standard` by default.
+            window_minutes: how far back the charts go, 1 to 60, 5 by default; in a history up to
+                its length, a day by default.
             refresh_seconds: 1, 2, 5 or 10.
             theme: light, dark, or auto, which follows JupyterLab.
 
         Raises:
             ValueError: a tile or another argument makes no sense; the message says what would.
         """
-        from labkit import alerts
         from labkit.panels.dashboard import REPLACED, Dashboard
-        from labkit.promql.tiles import checked
+        from labkit.promql.tiles import checked, standard
 
         client = self._client_now()
-        asked = (checked(tiles), window_minutes, refresh_seconds, theme)
+        tiles = standard(client.scrape_interval) if tiles is None else tiles
+        minutes = self._window() if window_minutes is None else window_minutes
+        asked = (checked(tiles), minutes, refresh_seconds, theme)
         before = self._dashboard
         if before is not None and before[0] == asked:
             return before[1]
         made = Dashboard(
             client,
             tiles,
-            window_minutes=window_minutes,
+            window_minutes=minutes,
             refresh_seconds=refresh_seconds,
             theme=theme,
             marks=self.marks,
-            alerts=lambda: alerts.frame(alerts.read(client)),
+            alerts=self._alerts(client),
             began=self._began,
+            past=self._past,
             title=self.name,
         )
         self._closing.callback(made.close)
@@ -100,3 +109,17 @@ class Showing(ABC):
             before[1].close(REPLACED)
         self._dashboard = (asked, made)
         return made
+
+    def _window(self) -> float:
+        """Return the window that a dashboard begins with, in minutes."""
+        if self._past is None:
+            return _MINUTES
+        return min(_MINUTES_OF_A_PAST, (self._past[1] - self._past[0]) / 60)
+
+    def _alerts(self, client: Client) -> Callable[[], pd.DataFrame] | None:
+        """Return what tells the alerts; nothing does for a past, where no rule was evaluated."""
+        from labkit import alerts
+
+        if self._past is not None:
+            return None
+        return lambda: alerts.frame(alerts.read(client))

@@ -22,6 +22,7 @@ COMMANDS = {
     "background": "labkit.cli.background:background",
     "demo": "labkit.cli.demo:demo",
     "query": "labkit.cli.query:query",
+    "explain": "labkit.cli.explain:explain",
     "logs": "labkit.cli.logs:logs",
     "check": "labkit.cli.check:check",
     "grafana": "labkit.cli.grafana:grafana",

@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from labkit.cli import output
-from labkit.cli.options import prometheus_option, usage_errors
+from labkit.cli.asking import asking, moment
+from labkit.cli.options import prometheus_option
 from labkit.cli.output import json_option
-from labkit.errors import QueryError
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from labkit.promql.client import Client
-
-_NAMES = """`labkit query 'count by (__name__) ({__name__=~"flask_.*"})'`"""
-_EMPTY = (
-    "The answer is empty: no series matches at this time. A rate needs two scrapes in its window, "
-    "and a comparison leaves out what does not meet it; `labkit query up` shows what is scraped."
-)
 
 
 @click.command()
@@ -59,26 +52,18 @@ def query(
       labkit query 'sum by (error_type) (flask_errors_total)' --json
       labkit query up --prometheus-url https://prometheus.example.org
     """
-    from labkit.attached import headers_from_environment
-    from labkit.cli.finding import find_prometheus_url
-    from labkit.promql.client import Client
-
     if step and not span:
         raise click.UsageError("--step goes with --range, such as --range 5m --step 15s.")
-    url = find_prometheus_url(prometheus_url)
-    ask = partial(_ask, promql=promql, span=span, step=step, when=when)
-    with usage_errors(), Client(url, headers=headers_from_environment()) as client:
-        try:
-            frame = ask(client)
-        except QueryError as error:
-            raise _for_terminals(error) from error
+    with asking(prometheus_url) as client:
+        frame = _ask(client, promql=promql, span=span, step=step, when=when)
+        why = _why_empty(client, promql, frame)
     data = _instant_data(frame) if span is None else _range_data(frame)
     for warning in frame.attrs.get("warnings", ()):
         output.notes.print(f"Prometheus warns: {warning}")
     if as_json:
         output.emit_json(data)
-    elif frame.empty:
-        output.console.print(_EMPTY)
+    elif why:
+        output.console.print(f"The answer is empty. {why}", markup=False)
     elif span is None:
         _show_instant(frame)
     else:
@@ -90,21 +75,19 @@ def _ask(
 ) -> pd.DataFrame:
     _learn_interval(client, promql, span)
     if span is None:
-        return client.query(promql, time=_moment(when))
-    return client.query_range(promql, _minutes(span), _step(step), None, _moment(when))
+        return client.query(promql, time=moment(when))
+    return client.query_range(promql, _minutes(span), _step(step), None, moment(when))
 
 
-def _for_terminals(error: QueryError) -> QueryError:
-    """Return the error with a next step that is a command where it names a notebook's call."""
-    if "lab." not in error.next_step:
-        return error
-    next_step = (
-        f"change the query at the caret; {_NAMES} lists the names there are."
-        if "caret" in error.next_step
-        else "`labkit traffic -t` tries the connection, `labkit up` starts a Prometheus here, "
-        "`labkit logs prometheus` shows its log."
-    )
-    return QueryError(error.message, evidence=error.evidence, next_step=next_step)
+def _why_empty(client: Client, promql: str, frame: pd.DataFrame) -> str:
+    """Return why there is nothing in an answer; nothing where there is something."""
+    from labkit.promql.emptiness import why_empty, why_empty_range
+
+    if not frame.empty:
+        return ""
+    if "time" in frame.attrs:
+        return why_empty(client, promql, frame.attrs["time"])
+    return why_empty_range(client, promql, frame.attrs["start"], frame.attrs["end"])
 
 
 def _learn_interval(client: Client, promql: str, span: str | None) -> None:
@@ -191,18 +174,3 @@ def _step(text: str | None) -> float | str | None:
         return None if text is None else float(text)
     except ValueError:
         return text
-
-
-def _moment(text: str | None) -> float | datetime | None:
-    if text is None:
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        pass
-    try:
-        return datetime.fromisoformat(text).astimezone()
-    except ValueError as error:
-        raise ValueError(
-            f"--time must be Unix seconds or a time such as 2026-01-31T12:00, not {text!r}"
-        ) from error

@@ -13,7 +13,7 @@ from labkit.panels.dashboard_model import DashboardModel
 from labkit.panels.dashboard_source import Source
 from labkit.panels.dashboard_view import DashboardView
 from labkit.panels.updater import Ticker, Updater
-from labkit.plots.tiles.board import board, clock_time
+from labkit.plots.tiles.board import board, clock_time, day_time
 from labkit.plots.tiles.face import Failure
 from labkit.plots.tiles.live import LiveTile
 from labkit.promql.tiles import checked
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from labkit.promql.tiles import Tile
 
 STOPPED = "The lab has stopped; this is the last picture. labkit.start() starts a new lab."
+_CHOICES = ["window_minutes", "refresh_seconds", "theme", "paused", "moment"]
 REPLACED = "Another dashboard of this lab has taken over; this is the last picture."
 
 
@@ -42,13 +43,15 @@ class Dashboard:
     Args:
         client: where the tiles ask.
         tiles: what is shown; the lab's own tiles by default.
-        window_minutes: how far back the charts go, 1 to 60.
+        window_minutes: how far back the charts go, 1 to 60; in a past as far as it goes.
         refresh_seconds: 1, 2, 5 or 10.
         theme: light, dark, or auto, which follows JupyterLab.
         marks: what happened in the lab.
         alerts: gives the alerts, as ``lab.alerts()`` does.
         began: since when there is anything, in unix seconds; until the window is full, it is
             shorter.
+        past: where a past begins and ends, in unix seconds: then a slider goes through it, and
+            nothing is asked again by itself.
         title: what stands on top of a copy for a report.
 
     Raises:
@@ -66,16 +69,18 @@ class Dashboard:
         marks: Marks | None = None,
         alerts: Callable[[], pd.DataFrame] | None = None,
         began: float | None = None,
+        past: tuple[float, float] | None = None,
         title: str = "lab",
     ) -> None:
         self.tiles = checked(tiles)
-        self.model = DashboardModel.choosing(window_minutes, refresh_seconds, theme)
+        self.model = DashboardModel.choosing(window_minutes, refresh_seconds, theme, past)
         self.view = DashboardView(self.model, [tile.title for tile in self.tiles])
         self._title = title
         self._source = Source(client, self.tiles, marks=marks, alerts=alerts, began=began)
         self._pictures = _Pictures(self.tiles)
         self._frame: Frame | None = None
         self._chosen = threading.Event()  # something else is to be seen, also while it is paused
+        self._chosen.set()
         self._paused_at: float | None = None
         self._updater = Updater("labkit-dashboard", self._failed)
         self._ticker = Ticker(
@@ -84,7 +89,7 @@ class Dashboard:
             seconds=lambda: self.model.refresh_seconds,
             failed=self._failed,
         )
-        self.model.observe(self._choose, ["window_minutes", "refresh_seconds", "theme", "paused"])
+        self.model.observe(self._choose, _CHOICES)
 
     @property
     def skipped(self) -> int:
@@ -143,11 +148,13 @@ class Dashboard:
         self._ticker.now()
 
     def _ask(self) -> Frame:
-        return self._source.fetch(self.model.window_minutes, self._paused_at)
+        moment = self._paused_at if self.model.past is None else self.model.moment
+        return self._source.fetch(self.model.window_minutes, moment)
 
     def _tick(self) -> None:
-        """Ask for a frame and draw it; a paused dashboard only shows what else was chosen."""
-        if self.model.paused and not self._chosen.is_set():
+        """Ask for a frame and draw it; one that stands still only shows what else was chosen."""
+        stands = self.model.paused or self.model.past is not None
+        if stands and not self._chosen.is_set():
             return
         self._chosen.clear()
         frame, theme = self._ask(), self.model.theme
@@ -161,7 +168,9 @@ class Dashboard:
     def _show(self, frame: Frame, pictures: Sequence[bytes], theme: str) -> None:
         self.view.show(frame, pictures, theme)
         when = clock_time(frame.view.end)
-        if self.model.paused:
+        if self.model.past is not None:
+            self.model.tell(day_time(frame.view.end))
+        elif self.model.paused:
             self.model.tell(f"paused at {when}")
         else:
             minutes = (frame.view.end - frame.view.start) / 60

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import html
 import io
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 from traitlets import link
 
-from labkit.panels.dashboard_model import REFRESH_SECONDS, THEMES, WINDOWS
+from labkit.panels.dashboard_model import REFRESH_SECONDS, THEMES
 from labkit.plots.colours import DARK, LIGHT
 from labkit.plots.tiles.board import ALERT_COLOURS, clock_time, mark_line
 from labkit.plots.tiles.face import Failure
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _LEAST_TILE = 380  # CSS pixels; narrower ones go below each other
 _MOST_MARKS = 5
+_EVERY = [(f"{seconds} s", seconds) for seconds in REFRESH_SECONDS]
 _STATES = ("firing", "pending", "inactive")
 
 
@@ -65,24 +67,46 @@ class DashboardView:
         return picture
 
     def _toolbar(self) -> widgets.HBox:
-        windows = dict(WINDOWS)
-        if self._model.window_minutes not in windows.values():
-            windows[f"{self._model.window_minutes:g} min"] = self._model.window_minutes
-        pause = widgets.ToggleButton(description="Pause", layout=_wide(84))
-        link((self._model, "paused"), (pause, "value"))
-        self._inputs.append(pause)
         status = widgets.HTML(layout=widgets.Layout(flex="1 1 260px", margin="0 8px"))
         self._model.observe(lambda _: self._show_status(status), ["status", "failed"])
         self._show_status(status)
-        parts = [
-            self._choice("last", "window_minutes", list(windows.items())),
-            self._choice("every", "refresh_seconds", [(f"{s} s", s) for s in REFRESH_SECONDS]),
-            self._choice("theme", "theme", list(THEMES)),
-            pause,
-            status,
-        ]
+        parts = [self._choice("last", "window_minutes", list(self._model.windows.items()))]
+        if self._model.past is None:
+            parts.append(self._choice("every", "refresh_seconds", _EVERY))
+        parts.append(self._choice("theme", "theme", list(THEMES)))
+        parts += [self._pause()] if self._model.past is None else self._through_time()
         layout = widgets.Layout(align_items="center", flex_flow="row wrap", grid_gap="4px 10px")
-        return widgets.HBox(parts, layout=layout)
+        return widgets.HBox([*parts, status], layout=layout)
+
+    def _pause(self) -> widgets.Widget:
+        pause = widgets.ToggleButton(description="Pause", layout=_wide(84))
+        link((self._model, "paused"), (pause, "value"))
+        self._inputs.append(pause)
+        return pause
+
+    def _through_time(self) -> list[widgets.Widget]:
+        """Return a slider over the past and a button to either side, which go half a window."""
+        model = self._model
+        first, last = model.past or (0.0, 0.0)
+        slider = widgets.FloatSlider(
+            min=first,
+            max=last,
+            step=60.0,
+            readout=False,
+            layout=widgets.Layout(flex="1 1 320px", min_width="220px"),
+            tooltip="The end of the window",
+        )
+        link((model, "moment"), (slider, "value"))
+        buttons = []
+        for words, tip, way in (("◀", "Half a window back", -1), ("▶", "Half a window on", 1)):
+            button = widgets.Button(description=words, tooltip=tip, layout=_wide(40))
+            button.on_click(partial(self._go, way))
+            buttons.append(button)
+        self._inputs += [slider, *buttons]
+        return [buttons[0], slider, buttons[1]]
+
+    def _go(self, way: int, _: widgets.Button) -> None:
+        self._model.moment += way * 30.0 * self._model.window_minutes
 
     def _choice(self, words: str, trait: str, options: list[Any]) -> widgets.HBox:
         box = widgets.Dropdown(options=options, layout=_wide(84))

@@ -114,8 +114,8 @@ class Connection(PrometheusConnect):  # type: ignore[misc] # the library ships n
             "POST" if as_form else "GET",
             f"{self.url}/api/v1/{path}",
             headers=self.headers,
-            # A second more than the server has, so that its own words about the timeout arrive.
-            timeout=(min(seconds, _CONNECT_SECONDS), seconds + 1.0),
+            # A little more than the server has, so that its own words about the timeout arrive.
+            timeout=(min(seconds, _CONNECT_SECONDS), seconds + min(1.0, seconds)),
             **{"data" if as_form else "params": parameters},
         )
 

@@ -13,6 +13,7 @@ from labkit.promql.catalog import (
     LATENCY_OBJECTIVE_SECONDS,
     QUERIES,
 )
+from labkit.promql.steps import duration
 
 TileKind: TypeAlias = Literal["line", "quantiles", "bars", "gauge", "table"]
 Thresholds: TypeAlias = "float | Sequence[float]"
@@ -160,58 +161,71 @@ def _finite(value: Any) -> float:
     return number
 
 
-TILES: tuple[Tile, ...] = (
-    Tile(
-        "Requests per second, by endpoint",
-        QUERIES["live_request_rate"].promql,
-        "line",
-        "requests/s",
-    ),
-    Tile(
-        "Latency",
-        QUERIES["live_latency"].promql,
-        "quantiles",
-        "s",
-        LATENCY_OBJECTIVE_SECONDS,
-    ),
+_WINDOW_SECONDS = (30, 60, 120, 300, 600, 1800, 3600)
+
+
+def standard(scrape_interval: float = 1.0) -> tuple[Tile, ...]:
+    """Return the lab's own tiles, with windows of at least four scrapes.
+
+    Args:
+        scrape_interval: seconds between two scrapes.
+    """
+    short = next((s for s in _WINDOW_SECONDS if s >= 4 * scrape_interval), _WINDOW_SECONDS[-1])
     # Two minutes, as the alert HighErrorRate has it: the gauge is red when the alert's condition
     # holds. Over less, the calm mix would cross the threshold by chance.
-    Tile(
-        "5xx answers, over 2 minutes",
-        'sum(rate(flask_requests_total{status=~"5.."}[2m])) / '
-        "sum(rate(flask_requests_total[2m])) * 100",
-        "gauge",
-        "%",
-        ERROR_RATIO_THRESHOLD_PERCENT,
-    ),
-    Tile(
-        "Errors by type, in the window",
-        "round(sum by (error_type) (increase(flask_errors_total[$__range])))",
-        "bars",
-        "errors",
-    ),
-    Tile(
-        "Saturation: requests in progress",
-        "sum(flask_requests_in_progress)",
-        "line",
-        "requests",
-    ),
-    Tile(
-        "Endpoints, over 30 seconds",
-        MappingProxyType(
-            {
-                "rate": QUERIES["live_request_rate"].promql,
-                # An endpoint without a 5xx has no such series: its share is 0, not unknown.
-                "5xx": "100 * ("
-                'sum by (endpoint) (rate(flask_requests_total{status=~"5.."}[30s])) or '
-                "0 * sum by (endpoint) (rate(flask_requests_total[30s]))"
-                ") / sum by (endpoint) (rate(flask_requests_total[30s]))",
-                "p95": "histogram_quantile(0.95, sum by (endpoint, le) "
-                "(rate(flask_request_duration_seconds_bucket[30s])))",
-            }
+    long = max(short, 120)
+
+    def over(promql: str, seconds: int = short) -> str:
+        return promql.replace("[30s]", f"[{duration(seconds * 1000)}]")
+
+    rate, latency = QUERIES["live_request_rate"].promql, QUERIES["live_latency"].promql
+    share = QUERIES["live_error_ratio"].promql
+    return (
+        Tile("Requests per second, by endpoint", over(rate), "line", "requests/s"),
+        Tile("Latency", over(latency), "quantiles", "s", LATENCY_OBJECTIVE_SECONDS),
+        Tile(
+            f"5xx answers, over {_spelt(long)}",
+            over(share, long),
+            "gauge",
+            "%",
+            ERROR_RATIO_THRESHOLD_PERCENT,
         ),
-        "table",
-        MappingProxyType({"rate": "requests/s", "5xx": "%", "p95": "s"}),
-        MappingProxyType({"5xx": ERROR_RATIO_THRESHOLD_PERCENT, "p95": LATENCY_OBJECTIVE_SECONDS}),
-    ),
-)
+        Tile(
+            "Errors by type, in the window",
+            "round(sum by (error_type) (increase(flask_errors_total[$__range])))",
+            "bars",
+            "errors",
+        ),
+        Tile(
+            "Saturation: requests in progress",
+            "sum(flask_requests_in_progress)",
+            "line",
+            "requests",
+        ),
+        Tile(
+            f"Endpoints, over {_spelt(short)}",
+            MappingProxyType({name: over(promql) for name, promql in _BY_ENDPOINT.items()}),
+            "table",
+            MappingProxyType({"rate": "requests/s", "5xx": "%", "p95": "s"}),
+            MappingProxyType(
+                {"5xx": ERROR_RATIO_THRESHOLD_PERCENT, "p95": LATENCY_OBJECTIVE_SECONDS}
+            ),
+        ),
+    )
+
+
+def _spelt(seconds: int) -> str:
+    return f"{seconds} seconds" if seconds < 60 else f"{seconds // 60} minutes"  # noqa: PLR2004 - of a minute
+
+
+_BY_ENDPOINT = {
+    "rate": QUERIES["live_request_rate"].promql,
+    # An endpoint without a 5xx has no such series: its share is 0, not unknown.
+    "5xx": "100 * ("
+    'sum by (endpoint) (rate(flask_requests_total{status=~"5.."}[30s])) or '
+    "0 * sum by (endpoint) (rate(flask_requests_total[30s]))"
+    ") / sum by (endpoint) (rate(flask_requests_total[30s]))",
+    "p95": "histogram_quantile(0.95, sum by (endpoint, le) "
+    "(rate(flask_request_duration_seconds_bucket[30s])))",
+}
+TILES: tuple[Tile, ...] = standard()

@@ -26,6 +26,7 @@ ALERT_COLOURS = {"firing": VERMILLION, "pending": ORANGE, "inactive": GREEN}
 _COLUMNS = 3
 _GAP, _HEAD, _LINE = 10, 66, 17
 _MOST_MARKS = 8
+_DAY = 86_400
 
 
 def board(
@@ -76,13 +77,14 @@ def board(
 
 def mark_line(mark: Happening) -> str:
     """Return what happened as one line: when, a sign for its kind, and its words."""
+    when = day_time if mark.kind == "incident" else clock_time
     until = ""
     if mark.until is None:
         until = ", goes on"
     elif mark.until != mark.time:
-        until = f", until {clock_time(mark.until)}"
+        until = f", until {when(mark.until)}"
     words = mark.text if mark.text.startswith(mark.label) else f"{mark.label}: {mark.text}"
-    return f"{clock_time(mark.time)}  {SIGNS.get(mark.kind, '◆')}  {words}{until}"
+    return f"{when(mark.time)}  {SIGNS.get(mark.kind, '◆')}  {words}{until}"
 
 
 def clock_time(seconds: float) -> str:
@@ -90,11 +92,18 @@ def clock_time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds).strftime("%H:%M:%S")  # noqa: DTZ006 - local time is what is meant
 
 
+def day_time(seconds: float) -> str:
+    """Return the local day and time of unix seconds."""
+    return f"{datetime.fromtimestamp(seconds).astimezone():%a %d %b %Y, %H:%M %Z}"
+
+
 def _head(sheet: Sheet, title: str, view: View, alerts: Sequence[tuple[str, str]]) -> None:
     """Write the title, the window, and the alerts with their states."""
     theme: Theme = sheet.theme
     day = datetime.fromtimestamp(view.end).astimezone()
     when = f"{day:%d %b %Y}, {clock_time(view.start)} to {clock_time(view.end)} {day:%Z}"
+    if view.end - view.start >= _DAY:
+        when = f"{day_time(view.start)} to {day_time(view.end)}"
     y = sheet.height - 26
     sheet.text(_GAP + 14, y, clean(title, 60), theme.ink, TITLE_POINTS + 3, fontweight="bold")
     sheet.text(sheet.width - _GAP - 14, y, when, theme.muted, ha="right")

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from labkit.plots.tiles.face import Happening, View
     from labkit.plots.tiles.sheet import Sheet
 
-SIGNS = {"run": "▶", "scenario": "▶", "faults": "◆", "app": "■", "alert": "▲"}
+SIGNS = {"run": "▶", "scenario": "▶", "faults": "◆", "app": "■", "alert": "▲", "incident": "✕"}
 # Who is named where there is no room for all; a scenario's runs say more than it does.
-_RANK = {"alert": 0, "app": 1, "faults": 2, "run": 3, "scenario": 4}
+_RANK = {"alert": 0, "incident": 1, "app": 2, "faults": 3, "run": 4, "scenario": 5}
 _POINTS = 7.6
 _GAP = 8  # pixels between two
 _LANES, _LANE = 2, 13  # rows of words above the axes, and the height of one

@@ -33,7 +33,12 @@ _LEFT, _RIGHT, _TOP, _UNDER = 52, 16, 62, 35
 # Of the legend, in pixels: a row; a stroke and a value beside a name; room between.
 _ROW, _SWATCH, _VALUE, _GAP, _MOST_SPARE = 17, 17, 58, 14, 24
 _MOST_ROWS, _LONGEST_NAME, _MARGIN = 2, 26, 14
-_TICK_SECONDS = (5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
+_HOUR, _DAY = 3600, 86_400
+_TICK_SECONDS = (
+    *(5, 10, 15, 30, 60, 120, 300, 600, 900, 1800),
+    *(_HOUR * hours for hours in (1, 2, 3, 6, 12)),
+    *(_DAY * days for days in (1, 2, 7)),
+)
 _MOST_TICKS = 6
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)  # between grid lines
 _ENDS = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)  # of a scale
@@ -214,7 +219,12 @@ def time_ticks(start: float, end: float) -> tuple[list[float], list[str]]:
     shift = offset.total_seconds() if offset else 0.0
     first = -(-(start + shift) // step) * step - shift
     ticks = [float(tick) for tick in np.arange(first, end + 1e-6, step)]
-    form = "%H:%M" if step >= _MINUTE else "%H:%M:%S"
+    if step >= _DAY:
+        form = "%d %b"
+    elif span > _DAY:
+        form = "%a %H:%M"
+    else:
+        form = "%H:%M" if step >= _MINUTE else "%H:%M:%S"
     return ticks, [datetime.fromtimestamp(tick).strftime(form) for tick in ticks]  # noqa: DTZ006 - local time is what is meant
 
 
