@@ -149,7 +149,7 @@ class Comparison:
         return (
             "<div style='max-width:1100px'>"
             f"<p style='margin:.2em 0 .6em'>{escape(self.title)}.</p>"
-            "<table style='border-collapse:collapse;width:100%;margin:0 0 .8em;"
+            "<table style='border-collapse:collapse;table-layout:auto;width:100%;margin:0 0 .8em;"
             "font-variant-numeric:tabular-nums'>"
             f"<thead><tr style='background:none'>{heads}</tr></thead><tbody>{body}</tbody></table>"
             f"<img alt='{escape(self._described(), quote=True)}' width='{width}' "
