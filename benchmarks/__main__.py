@@ -1,6 +1,6 @@
 """Run the benchmarks, each in a process of its own, one after the other.
 
-    python -m benchmarks                        # all of them, some four minutes
+    python -m benchmarks                        # all of them, some seven minutes
     python -m benchmarks start memory           # some
     python -m benchmarks --json results.json    # and keep the machine, versions and figures
 
