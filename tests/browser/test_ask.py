@@ -27,15 +27,21 @@ CELLS = (
     "lab.explain('histogram_quantile(0.95, sum by (endpoint) "
     "(rate(flask_request_duration_seconds_bucket[30s])))')",
     "lab.compare(run)",
+    "from labkit.history import ErrorBurst, History\n\n"
+    "day = History(days=1, seed=3, incidents=[ErrorBurst('6h', '1h')])\n"
+    "past = labkit.open_history(day, name='a day')\n"
+    "past.dashboard()",
+    "%promql --on 'a day' sum(increase(flask_requests_total[1h]))",
     "",
 )
-TABLE, CHART, EMPTY, EXPLAIN, COMPARE, TYPED = range(1, 7)
+TABLE, CHART, EMPTY, EXPLAIN, COMPARE, PAST, ON, TYPED = range(1, 9)
 SHOWN = {  # what is photographed, and words in it
     TABLE: ("ask-table", ["live", "/health"]),
     CHART: ("ask-chart", ["live", "every 1 s"]),
     EMPTY: ("ask-empty", ["live", "Did you mean flask_requests_total?"]),
     EXPLAIN: ("ask-explain", ["sum", "series"]),
     COMPARE: ("ask-compare", ["p95", "the sender"]),
+    ON: ("ask-past", ["a day", "2026-01-31 00:00"]),
 }
 WIDE, HIGH = 1280, 1900  # so high that the longest answer is seen whole
 
@@ -68,6 +74,8 @@ def test_asking_reads_well_and_completes_from_the_server(lab_page: LabPage, note
     assert lab_page.cell(CHART).locator("img").count() == 1
     assert lab_page.cell(COMPARE).locator("img").count() == 1
 
+    scrub(lab_page)
+
     lab_page.resize("1280")
     offered = complete(lab_page, TYPED, "%promql sum(rate(flask_requests_total{sta")
     assert offered == ["status"]
@@ -75,6 +83,18 @@ def test_asking_reads_well_and_completes_from_the_server(lab_page: LabPage, note
     lab_page.page.keyboard.press("Escape")
     assert lab_page.raised() == []
     assert lab_page.errors == []
+
+
+def scrub(lab_page: LabPage) -> None:
+    """Go back through a past with the button, and look at it."""
+    dashboard = lab_page.page.locator(".labkit-dashboard")
+    dashboard.scroll_into_view_if_needed()
+    lab_page.wait_until(dashboard.get_by_text("Sat 31 Jan 2026, 00:00").count, 20)
+    before = dashboard.locator("img").first.get_attribute("src")
+    dashboard.get_by_text("◀").click()
+    lab_page.wait_until(dashboard.get_by_text("Fri 30 Jan 2026, 12:00").count, 20)
+    lab_page.wait_until(lambda: dashboard.locator("img").first.get_attribute("src") != before, 20)
+    lab_page.screenshot("dashboard-past", dashboard)
 
 
 def fits(output: Locator) -> bool:
