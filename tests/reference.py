@@ -15,10 +15,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import labkit
+import labkit.history
 import labkit.traffic
 from app.faults import Faults, Field
 from labkit.attached import AttachedLab
 from labkit.cli import main as labkit_command
+from labkit.comparing import Comparison
+from labkit.historical import HistoryLab
+from labkit.history import History, Incident, Truth
+from labkit.magic import PromQL
+from labkit.promql.explain import Explanation
+from labkit.slo import SLO
 from labkit.traffic import Stats, TrafficRun
 from tests.docstrings import parse
 
@@ -36,7 +43,7 @@ writes this page; a test fails while it is behind. The [README](../README.md) is
 NO_SHAPES = {"MIXES", "Shape", "Stats", "TrafficRun", "Worker"}
 SHAPES = [name for name in labkit.traffic.__all__ if name not in NO_SHAPES]
 # What the worker's handle calls, in a module of its own.
-INSIDE = {"TrafficRun": {"end", "take", "wait_begun"}}
+INSIDE = {"TrafficRun": {"end", "take", "wait_begun"}, "Lab": {"come_forward"}}
 
 
 def page() -> str:
@@ -53,6 +60,16 @@ def page() -> str:
         class_part("TrafficRun", TrafficRun, "run"),
         class_part("Stats", Stats, "run.stats"),
         class_part("Faults", Faults, "lab.faults"),
+        "### The magic: %load_ext labkit\n",
+        f"```\n{inspect.cleandoc(PromQL.promql.__doc__ or '')}\n```\n",
+        class_part("Explanation", Explanation, "explanation"),
+        class_part("Comparison", Comparison, "comparison"),
+        class_part("History", History, "history"),
+        class_part("Truth", Truth, "history.truth"),
+        "### Incidents: labkit.history\n",
+        names((name, getattr(labkit.history, name)) for name in incidents()),
+        class_part("HistoryLab", HistoryLab, "lab", beyond=labkit.Lab),
+        class_part("SLO", SLO, "slo"),
         "### Shapes and mixes: labkit.traffic\n",
         names((name, getattr(labkit.traffic, name)) for name in SHAPES),
         "### Errors\n\nEach is a `labkit.LabError`, with `message`, `evidence` and `next_step`.\n",
@@ -61,6 +78,12 @@ def page() -> str:
         *(command_part(path, command) for path, command in commands()),
     ]
     return "\n".join(parts)
+
+
+def incidents() -> list[str]:
+    """Return the names of the incidents."""
+    found = [name for name in labkit.history.__all__ if name != "Incident"]
+    return [name for name in found if issubclass(getattr(labkit.history, name), Incident)]
 
 
 def errors() -> list[str]:
@@ -215,8 +238,8 @@ def cell(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Return a docstring's words in Markdown: code in single backticks."""
-    return text.replace("``", "`")
+    """Return a docstring's words in Markdown: code in single backticks, without roles."""
+    return re.sub(r":\w+:`", "`", text.replace("``", "`"))
 
 
 if __name__ == "__main__":

@@ -23,7 +23,6 @@ def asking(prometheus_url: str | None) -> Iterator[Client]:
 
     Raises:
         QueryError: with a next step that is a command.
-        UsageError: a number or a time makes no sense.
     """
     from labkit.attached import headers_from_environment
     from labkit.cli.finding import find_prometheus_url

@@ -69,8 +69,7 @@ class RunTruth:
         timeout: seconds to wait for its end; what its shape has left and 60 s by default.
 
     Raises:
-        LabError: the run goes on without an end, or it broke off.
-        StillRunning: it goes on after ``timeout``.
+        LabError: the run goes on without an end or after ``timeout``, or it broke off.
     """
 
     source = SENDER
