@@ -62,16 +62,18 @@ def __getattr__(name: str) -> Any:
 
 def load_ipython_extension(shell: Any) -> None:
     """Add the magics to IPython: ``%load_ext labkit``."""
-    from labkit.magic import register
+    from labkit import check_magic, magic
 
-    register(shell)
+    magic.register(shell, completed=("promql", "check"))
+    check_magic.register(shell)
 
 
 def unload_ipython_extension(shell: Any) -> None:
     """Take the magics out of IPython again: ``%unload_ext labkit``."""
-    from labkit.magic import unregister
+    from labkit import check_magic, magic
 
-    unregister(shell)
+    magic.unregister(shell)
+    check_magic.unregister(shell)
 
 
 def __dir__() -> list[str]:

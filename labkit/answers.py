@@ -147,14 +147,14 @@ class Answer:
             return []
         if not self.coloured:
             return [self.query]
-        from labkit.promql.highlight import to_terminal
+        from labkit.promql.syntax.highlight import to_terminal
 
         return [to_terminal(self.query)]
 
     def _query_html(self) -> str:
         if not self.with_query:
             return ""
-        from labkit.promql.highlight import to_html
+        from labkit.promql.syntax.highlight import to_html
 
         return f"<div style='margin-top:.6em'>{to_html(self.query)}</div>"
 

@@ -37,6 +37,11 @@ class Asking(ABC):
     def _check(self) -> None:
         """Raise what went wrong in the background since the last call."""
 
+    @property
+    def client(self) -> Client:
+        """What asks the lab's Prometheus; its frames come without notes."""
+        return self._client_now()
+
     def query(self, promql: str, time: Time | None = None) -> pd.DataFrame:
         """Ask at one time; return one row a series: its labels, then ``value``.
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # A past stays, however old it is. Its blocks are as they were built: left to itself, Prometheus
 # would merge them into larger ones while people work.
-_AS_IT_IS = (
+AS_IT_IS = (
     "--storage.tsdb.retention.time=100y",
     "--storage.tsdb.retention.size=0",
     "--storage.tsdb.min-block-duration=2h",
@@ -88,7 +88,7 @@ class HistoryLab(Lab):
             scrape_interval=self.scrape_interval,
             port=self.prometheus_port,
             data=data,
-            arguments=_AS_IT_IS,
+            arguments=AS_IT_IS,
         )
         self._closing.callback(self._prometheus.close)
         self._start_client(HistoryClient(self._prometheus.url, self.history))

@@ -15,10 +15,11 @@ from IPython.display import display
 from labkit import opening
 from labkit.answers import Answer
 from labkit.errors import LabError
-from labkit.promql import completion, options, variables
+from labkit.promql import completion, options
 from labkit.promql.names import NoNames, ServerNames
 from labkit.promql.steps import step_in_ms
-from labkit.promql.tokens import queries, query_at
+from labkit.promql.syntax import variables
+from labkit.promql.syntax.tokens import queries, query_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -125,7 +126,7 @@ class PromQL:
                 evidence=promql,
                 next_step=f"put it before the query: {options.USAGE}",
             )
-        client = _client(lab)
+        client = lab.client
         with _in_plain_words():
             frame = _ask(client, promql, values)
             answer = Answer(
@@ -214,10 +215,6 @@ def unregister(shell: InteractiveShell) -> None:
         shell.magics_manager.magics[kind].pop("promql", None)
     matchers = shell.Completer.custom_matchers
     matchers[:] = [m for m in matchers if getattr(m, "matcher_identifier", None) != COMPLETER]
-
-
-def _client(lab: Lab) -> Client:
-    return lab._client_now()  # noqa: SLF001 - the lab's own way to it, which says why there is none
 
 
 def _ask(client: Client, promql: str, values: Mapping[str, str]) -> pd.DataFrame:

@@ -15,15 +15,15 @@ from labkit.promql import options
 from labkit.promql.client import Client
 from labkit.promql.completion import complete, of_option
 from labkit.promql.names import NoNames, ServerNames
-from labkit.promql.tokens import queries, query_at, tokens
-from labkit.promql.vocabulary import AGGREGATIONS, FUNCTIONS
+from labkit.promql.syntax.tokens import queries, query_at, tokens
+from labkit.promql.syntax.vocabulary import AGGREGATIONS, FUNCTIONS
 from tests.promql_data import HOSTILE, KEEP, T, blocks, past
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from labkit.prometheus.binary import Binary
-    from labkit.promql.vocabulary import Version
+    from labkit.promql.syntax.vocabulary import Version
 
 LABELS = {"requests_total": ["endpoint", "status"], "up": ["job"], "": ["endpoint", "job"]}
 VALUES = {"endpoint": ["/", "/slow", "/v1.0", 'a"b\\'], "status": ["200", "504"]}

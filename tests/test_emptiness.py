@@ -12,12 +12,11 @@ import requests
 
 from labkit.lab import Lab
 from labkit.prometheus.server import PrometheusServer
-from labkit.promql import probe
 from labkit.promql.client import Client
-from labkit.promql.emptiness import why_empty, why_empty_range
-from labkit.promql.moments import clock_time, lasting
-from labkit.promql.nearest import listed, nearest, nearest_names
-from labkit.promql.node import quoted
+from labkit.promql.emptiness import probe, why_empty, why_empty_range
+from labkit.promql.emptiness.moments import clock_time, lasting
+from labkit.promql.emptiness.nearest import listed, nearest, nearest_names
+from labkit.promql.syntax.node import quoted
 from tests.promql_data import HOSTILE, KEEP, T, blocks, escape, past
 from tests.waiting import wait_for
 

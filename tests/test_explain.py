@@ -13,8 +13,8 @@ from labkit.errors import QueryError
 from labkit.prometheus.server import PrometheusServer
 from labkit.promql.client import Client
 from labkit.promql.explain import explain
-from labkit.promql.sizes import MOST_ASKED, Size, sizes
-from labkit.promql.tree import parse
+from labkit.promql.explaining.sizes import MOST_ASKED, Size, sizes
+from labkit.promql.syntax.tree import parse
 from tests.promql_data import HOSTILE, KEEP, T, blocks, past
 from tests.promql_functions import OF_2_42
 

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from labkit.promql.highlight import to_html, to_terminal
+from labkit.promql.syntax.highlight import to_html, to_terminal
 
 QUERIES = [
     "sum by (le, a1) (rate(order_total{status=~\"5..\", x='y'}[5m])) / on (job) group_left up",

@@ -26,7 +26,7 @@ from labkit import magic, tables
 from labkit.attached import AttachedLab
 from labkit.errors import LabError
 from labkit.prometheus.server import PrometheusServer
-from labkit.promql.variables import expand
+from labkit.promql.syntax.variables import expand
 from tests.prometheus_lines import binaries
 from tests.promql_data import HOSTILE, KEEP, T, Target, blocks, past
 

@@ -9,9 +9,9 @@ import yaml
 
 from labkit.lab import Lab
 from labkit.prometheus.ruleset import shipped
-from labkit.promql import probe
 from labkit.promql.catalog import QUERIES
 from labkit.promql.client import Client
+from labkit.promql.emptiness import probe
 from labkit.promql.explain import explain
 from labkit.promql.tiles import TILES
 

@@ -7,10 +7,10 @@ import re
 import pytest
 
 from labkit.promql.catalog import QUERIES
-from labkit.promql.functions import SENTENCES
-from labkit.promql.node import Matcher, Matching, Node, replaced
-from labkit.promql.sentences import sentence
-from labkit.promql.tree import Unparsed, parse
+from labkit.promql.explaining.functions import SENTENCES
+from labkit.promql.explaining.sentences import sentence
+from labkit.promql.syntax.node import Matcher, Matching, Node, replaced
+from labkit.promql.syntax.tree import Unparsed, parse
 from tests.promql_functions import OF_2_42, SINCE_THEN
 
 

@@ -8,8 +8,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from labkit.promql.options import OPTIONS, PLOTS
-from labkit.promql.tokens import BINARY, CLOSE, COMPARISONS, OPEN, Token, is_open, tokens
-from labkit.promql.vocabulary import (
+from labkit.promql.syntax.tokens import BINARY, CLOSE, COMPARISONS, OPEN, Token, is_open, tokens
+from labkit.promql.syntax.vocabulary import (
     AGGREGATIONS,
     DURATION_UNITS,
     DURATIONS,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from labkit.promql.options import Typed
-    from labkit.promql.vocabulary import Version
+    from labkit.promql.syntax.vocabulary import Version
 
 _MATCHERS = frozenset({"=", "!=", "=~", "!~"})
 _SPECIAL = re.compile(r"[\\^$.|?*+()\[\]{}]")

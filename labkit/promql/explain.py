@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from labkit.errors import LabError
-from labkit.promql import misses, mistakes, percentiles
-from labkit.promql.explanation import Explanation, Step, drawn
-from labkit.promql.facts import Facts
-from labkit.promql.sentences import sentence
-from labkit.promql.sizes import sizes
-from labkit.promql.tree import Unparsed, parse
+from labkit.promql.explaining import misses, mistakes, percentiles
+from labkit.promql.explaining.explanation import Explanation, Step, drawn
+from labkit.promql.explaining.facts import Facts
+from labkit.promql.explaining.sentences import sentence
+from labkit.promql.explaining.sizes import sizes
+from labkit.promql.syntax.tree import Unparsed, parse
 
 __all__ = ["CHECKS", "Explanation", "explain"]
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from labkit.promql.client import Client
-    from labkit.promql.mistakes import Mistake
-    from labkit.promql.node import Node
+    from labkit.promql.explaining.mistakes import Mistake
     from labkit.promql.steps import Instant
+    from labkit.promql.syntax.node import Node
 
     Check = Callable[[Facts, Node], Iterable[Mistake]]
 

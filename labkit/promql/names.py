@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from labkit.promql.client import Client
-    from labkit.promql.vocabulary import Version
+    from labkit.promql.syntax.vocabulary import Version
 
 KEPT_SECONDS = 5.0
 _REQUEST_SECONDS = 0.5  # someone is typing; a server that is down must not stop them

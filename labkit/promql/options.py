@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from labkit.errors import LabError
-from labkit.promql.tokens import tokens
+from labkit.promql.syntax.tokens import tokens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import pandas as pd
 
     from labkit.promql.steps import Instant
@@ -43,5 +41,5 @@ def quiet(lab: Asked) -> Asked:
     Args:
         lab: a lab, or anything else that answers.
     """
-    client: Callable[[], Asked] | None = getattr(lab, "_client_now", None)
-    return lab if client is None else client()
+    client: Asked = getattr(lab, "client", lab)
+    return client

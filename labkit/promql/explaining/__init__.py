@@ -1,0 +1,1 @@
+"""What explains a query: sentences, sizes, and the mistakes that it may hold."""

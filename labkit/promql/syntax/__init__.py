@@ -1,0 +1,1 @@
+"""PromQL as text: its parts, its words, and how it is shown."""

@@ -1,0 +1,45 @@
+"""Feedback: what is wrong with a query, told from its result."""
+
+from __future__ import annotations
+
+from labkit.errors import QueryError
+from labkit.teaching import shapes, values
+from labkit.teaching.case import Case, plain
+from labkit.teaching.results import alike
+from labkit.teaching.verdict import Diagnosis
+
+__all__ = ["Case", "diagnose", "listed", "plain"]
+
+
+def listed(case: Case) -> Diagnosis | None:
+    """Return the words for a typical wrong answer, if this is it or gives the same."""
+    usual = [wrong for wrong in case.exercise.wrong if not wrong.refused]
+    written = plain(case.promql)
+    for wrong in usual:
+        if plain(wrong.answer) == written:
+            return Diagnosis("listed", wrong.feedback)
+    for wrong in usual:
+        try:
+            results = case.ground.expected(wrong.answer)
+        except QueryError:  # one server refuses it, another does not
+            continue
+        # Many mistakes give nothing at all: that alone says little about which one it was.
+        something = any(result.series for result in results)
+        if something and alike(results, case.given, case.exercise.tolerance):
+            return Diagnosis("listed", wrong.feedback)
+    return None
+
+
+def diagnose(case: Case) -> Diagnosis:
+    """Return what is wrong with a query, as far as its result and its parts show it."""
+    for look in (*shapes.LOOKS, *values.LOOKS):
+        found = look(case)
+        if found is not None:
+            return found
+    return Diagnosis("value", "These are the right series, and their values are not." + _look(case))
+
+
+def _look(case: Case) -> str:
+    if case.ground.live:
+        return ""
+    return f' Explore the data: lab = open_exercise("{case.exercise.id}").'

@@ -1,0 +1,250 @@
+"""Every exercise, on both lines of Prometheus: right answers pass, wrong ones get their words."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import pytest
+
+from labkit.teaching.exercises import all_exercises
+from labkit.teaching.marking import mark
+from labkit.teaching.results import distance
+from tests.teaching_grounds import all_servers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from labkit.prometheus.candidate import Binary
+    from labkit.teaching.exercises import Exercise
+    from labkit.teaching.results import Ground
+    from labkit.teaching.servers import Servers
+
+APART = 5  # tolerances between the reference and each wrong answer, at every moment
+
+every_exercise = pytest.mark.parametrize("exercise", all_exercises().values(), ids=lambda e: e.id)
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("histories")
+
+
+@pytest.fixture(scope="module")
+def servers(prometheus_binary: Binary, cache: Path) -> Iterator[Mapping[str, Servers]]:
+    with all_servers(prometheus_binary, cache) as running:
+        yield running
+
+
+def on_histories(exercise: Exercise, servers: Mapping[str, Servers]) -> list[Ground]:
+    from dataclasses import replace
+
+    if not exercise.history:
+        return []
+    return servers[exercise.history].grounds(replace(exercise, live=False))
+
+
+def check_soundness(exercise: Exercise, grounds: list[Ground]) -> None:
+    """The reference is there at every moment, and each wrong answer far from it."""
+    for ground in grounds:
+        asked = exercise.moments if not exercise.quiet else exercise.moments + exercise.quiet
+        expected = ground.expected(exercise.answer)
+        for result in expected[: len(exercise.moments)]:
+            assert result.series, f"empty on {ground.words} at {result.time}"
+            assert not any(math.isnan(value) for value in result.series.values())
+        for wrong in exercise.wrong:
+            if wrong.refused:
+                continue
+            given = ground.expected(wrong.answer)
+            off = [distance(a, b, exercise.tolerance) for a, b in zip(expected, given, strict=True)]
+            assert len(off) == len(asked)
+            # A filter that should say nothing at quiet moments may be right at the others.
+            near = max(off) if exercise.quiet else min(off)
+            assert near >= APART, f"{wrong.answer} on {ground.words}: {off}"
+
+
+@every_exercise
+def test_right_answers_pass_and_wrong_ones_get_their_own_words(
+    exercise: Exercise, servers: Mapping[str, Servers], prometheus_binary: Binary
+):
+    grounds = on_histories(exercise, servers)
+    for answer in (exercise.answer, *exercise.also_right):
+        verdict = mark(exercise, answer, grounds, prometheus_binary.promtool)
+        assert verdict.right, f"{answer}\n{verdict}"
+    for wrong in exercise.wrong:
+        verdict = mark(exercise, wrong.answer, grounds, prometheus_binary.promtool)
+        assert not verdict.right, wrong.answer
+        assert verdict.reason == "listed", f"{wrong.answer}\n{verdict}"
+        assert verdict.feedback == wrong.feedback, wrong.answer
+    for option in exercise.options:
+        by_key, by_text = (mark(exercise, said) for said in (option.key, option.text))
+        assert by_key == by_text
+        assert by_key.right == (option.key == exercise.answer)
+        assert by_key.right or by_key.feedback == option.feedback
+    if exercise.kind == "query":
+        check_soundness(exercise, grounds)
+
+
+@every_exercise
+def test_every_exercise_has_what_it_takes(exercise: Exercise):
+    assert exercise.task.strip()
+    assert len(set(exercise.hints)) == 2
+    if exercise.kind in {"query", "rule", "rule-test"}:
+        assert len(exercise.also_right) >= 2
+        assert len(exercise.wrong) >= 2
+        assert len({exercise.answer, *exercise.also_right}) == len(exercise.also_right) + 1
+    if exercise.kind == "query":
+        assert len(exercise.moments) >= 4
+        assert all(moment % 60 == 0 for moment in exercise.moments + exercise.quiet)
+    if exercise.kind == "number":
+        assert len(exercise.wrong) >= 2
+    if exercise.kind == "choice":
+        assert len(exercise.options) >= 3
+
+
+def test_there_are_enough_of_each_kind_and_level():
+    every = all_exercises().values()
+    assert len(every) >= 55
+    assert len({each.notebook for each in every}) == 11
+    for level in (1, 2, 3):
+        assert sum(each.level == level for each in every) >= 10
+    assert {each.kind for each in every} == {"query", "number", "choice", "rule", "rule-test"}
+
+
+def test_a_number_typed_in_fails_on_the_twin(servers: Mapping[str, Servers]):
+    """A constant that is right at one moment of what the learner sees is wrong elsewhere."""
+    from dataclasses import replace
+
+    exercise = all_exercises()["find-5"]
+    seen, twin = on_histories(exercise, servers)
+    (value,) = seen.expected(exercise.answer)[0].series.values()
+    verdict = mark(exercise, f"vector({value!r})", [seen, twin])
+    assert (verdict.right, verdict.reason) == (False, "hidden")
+    assert "another" in verdict.data
+    assert verdict.differences[0].given == value
+    assert mark(exercise, f"vector({value!r})", [seen]).right
+    plain = replace(exercise, wrong=())
+    assert mark(plain, f"scalar({exercise.answer})", [seen, twin]).right
+
+
+@pytest.mark.parametrize(
+    ("id_", "answer", "number"),
+    [
+        ("count-2", "sum(rate(flask_request_duration_seconds_count[1h]))", 0),
+        (
+            "errors-1",
+            'rate(flask_requests_total{status=~"5.."}[10m]) / increase(flask_requests_total[10m])'
+            " * 600",
+            0,
+        ),
+        (
+            "errors-2",
+            'sum(rate(flask_requests_total{status=~"5.."}[10m])) / '
+            "sum(rate(flask_request_duration_seconds_count[10m]))",
+            2,
+        ),
+        ("join-1", "sum  by( endpoint )(flask_requests_total{status =~ '5..'}) == 0", 0),
+    ],
+)
+def test_a_typical_mistake_is_known_by_its_result_however_it_is_written(
+    id_: str, answer: str, number: int, servers: Mapping[str, Servers]
+):
+    exercise = all_exercises()[id_]
+    verdict = mark(exercise, answer, on_histories(exercise, servers))
+    assert verdict.reason == "listed", verdict
+    assert verdict.feedback == exercise.wrong[number].feedback
+
+
+FEEDBACK = (
+    (
+        "errors-1",
+        'sum(rate(flask_requests_total{status=~"5.."}[10m])) '
+        "/ sum(rate(flask_requests_total[$__rate_interval]))",
+        "window",
+        "The window is 4m",
+    ),
+    ("count-2", "sum(increase(flask_requests_total[30m]))", "window", "30m"),
+    ("count-2", "sum(rate(flask_requests_total[1h])) * 60", "factor", "60"),
+    ("count-2", "-sum(increase(flask_requests_total[1h]))", "factor", "sign"),
+    ("count-2", "flask_requests_total[1h]", "range", "range vector"),
+    ("count-2", "sum(increase(flask_requets_total[1h]))", "empty", "flask_requests_total"),
+    ("count-2", "sum by (endpoint) (increase(flask_requests_total[1h]))", "labels", "endpoint"),
+    ("count-2", "sum(increase(flask_requests_total[1h])", "refused", ""),
+    ("count-1", "sum(rate(flask_requests_total[1h])) + 1", "labels", "endpoint"),
+    (
+        "count-1",
+        'sum by (endpoint) (rate(flask_requests_total{endpoint!="/"}[1h]))',
+        "series",
+        'Missing: {endpoint="/"}',
+    ),
+    ("count-1", "avg by (endpoint) (rate(flask_requests_total[1h])) * 9", "value", "right series"),
+    ("count-1", "sum by (endpoint) (flask_requests_total) / 3600", "raw", "counter"),
+    ("count-2", "increase(sum(flask_requests_total)[1h:1m])", "order", "restart"),
+    (
+        "errors-1",
+        "sum(rate(flask_requests_total[10m])) "
+        '/ sum(rate(flask_requests_total{status=~"5.."}[10m]))',
+        "inverted",
+        "upside down",
+    ),
+    (
+        "errors-1",
+        'sum(rate(flask_requests_total{status!~"5.."}[10m])) '
+        "/ sum(rate(flask_requests_total[10m]))",
+        "complement",
+        "1 minus",
+    ),
+    ("errors-1", "sum(rate(flask_requests_total[10m]))", "ratio", "divide"),
+    ("lat-1", "rate(flask_requests_in_progress[10m])", "labels", "instance"),
+    ("lat-1", "sum(rate(flask_requests_in_progress[10m])) + 1", "gauge", "gauge"),
+    ("dash-6", "avg by (instance) (flask_error_rate)", "metric", "flask_error_rate"),
+)
+
+
+@pytest.mark.parametrize(("id_", "answer", "reason", "words"), FEEDBACK, ids=lambda text: text[:30])
+def test_other_wrong_answers_are_told_what_is_wrong(
+    id_: str, answer: str, reason: str, words: str, servers: Mapping[str, Servers]
+):
+    exercise = all_exercises()[id_]
+    verdict = mark(exercise, answer, on_histories(exercise, servers))
+    assert (verdict.right, verdict.reason) == (False, reason), verdict
+    assert words in verdict.feedback
+    if reason == "refused":
+        assert "^" in verdict.evidence
+
+
+def test_a_rule_is_told_what_is_wrong_with_it(
+    servers: Mapping[str, Servers], prometheus_binary: Binary
+):
+    for id_, old, new, reason in (
+        ("alert-1", "ManyErrors", "Others", "name"),
+        ("alert-1", "severity: page", "severity: ticket", "labels"),
+        ("alert-1", "for: 15s", "for: 20s", "for"),
+        ("alert-1", "summary:", "text:", "annotations"),
+        ("alert-1", "for: 15s", "for: soon", "refused"),
+        ("alert-1", "> 0.2", "> 0.9", "never"),
+        ("alert-6", "> 0.5", ">= 0", "always"),
+    ):
+        exercise = all_exercises()[id_]
+        grounds = on_histories(exercise, servers)
+        assert old in exercise.answer
+        verdict = mark(
+            exercise, exercise.answer.replace(old, new), grounds, prometheus_binary.promtool
+        )
+        assert (verdict.right, verdict.reason) == (False, reason), verdict
+
+
+def test_a_test_that_would_pass_for_broken_rules_is_too_weak(prometheus_binary: Binary):
+    exercise = all_exercises()["alert-5"]
+    promtool = prometheus_binary.promtool
+    lines = exercise.answer.splitlines()
+    place = next(n for n, line in enumerate(lines) if "10s" in line)
+    weak = "\n".join([*lines[:place], *lines[place + 3 :]])
+    verdict = mark(exercise, weak, (), promtool)
+    assert (verdict.right, verdict.reason) == (False, "weak")
+    assert "without `for`" in verdict.feedback
+    broken = exercise.answer.replace("severity: page", "severity: nobody")
+    verdict = mark(exercise, broken, (), promtool)
+    assert (verdict.right, verdict.reason) == (False, "fails")
+    assert "nobody" in verdict.evidence
