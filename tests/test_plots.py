@@ -421,3 +421,9 @@ def test_pyplot_is_never_loaded():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
+
+
+def test_times_to_the_nanosecond_are_drawn():
+    index = pd.date_range("2026-01-31", periods=3, freq="1s", tz="UTC").as_unit("ns")
+    shifted = pd.DataFrame({"a": [1.0, 2.0, 3.0]}, index=index + pd.Timedelta(1, "ns"))
+    assert lines(plots.line(shifted))

@@ -91,7 +91,7 @@ def time_axis(ax: Axes, theme: Theme, index: pd.DatetimeIndex) -> None:
         first, last = days(index[[0, -1]])
         margin = 0 if last > first else 30_000 / _MS_PER_DAY  # one point stands in a minute
         ax.set_xlim(first - margin, last + margin)
-        when = index[-1].to_pydatetime()
+        when = index[-1].floor("us").to_pydatetime()  # which has no nanoseconds
     label(ax, theme, x=f"local time ({when.astimezone(zone).tzname()})", y=ax.get_ylabel())
     ax.xaxis.get_label().set(x=0.0, horizontalalignment="left")  # the date is at the right
 
