@@ -25,6 +25,7 @@ from labkit.errors import (
 if TYPE_CHECKING:
     from labkit.lab import Lab
     from labkit.opening import connect, current, open_history, start
+    from labkit.recording import open_recording, record
 
 __version__ = "0.1.0"
 
@@ -41,6 +42,8 @@ __all__ = [
     "connect",
     "current",
     "open_history",
+    "open_recording",
+    "record",
     "start",
 ]
 
@@ -49,6 +52,8 @@ _HOMES = {
     "connect": "labkit.opening",
     "current": "labkit.opening",
     "open_history": "labkit.opening",
+    "open_recording": "labkit.recording",
+    "record": "labkit.recording",
     "start": "labkit.opening",
 }
 

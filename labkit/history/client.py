@@ -87,9 +87,10 @@ class _Connection(Connection):
         """
         if path == "rules":
             raise QueryError(
-                "Rules are not evaluated over a past, so there are no alerts in it.",
+                "Rules are not evaluated over a past, so no alert stands now.",
                 next_step="ask for a rule's expression over the time instead: "
-                "lab.query_range(expression, minutes=…), lab.plot(expression, minutes=…).",
+                "lab.query_range(expression, minutes=…), lab.plot(expression, minutes=…). A recording "
+                "has its session's alerts as ALERTS.",
             )
         if path != "metadata":
             return super().ask(path, parameters, timeout)

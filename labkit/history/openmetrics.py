@@ -6,6 +6,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from labkit.history.past import SAMPLE_NAN_BITS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import TextIO
@@ -144,7 +146,7 @@ def _lines(start: str, values: NDArray[np.float64], stamps: Sequence[str]) -> li
     """Return the lines of one series, without the scrapes that had no sample of it."""
     import numpy as np
 
-    missing = np.isnan(values)
+    missing = np.isnan(values) & (values.view(np.uint64) != SAMPLE_NAN_BITS)
     if missing.any():
         there = np.flatnonzero(~missing)
         values, stamps = values[there], [stamps[place] for place in there.tolist()]

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+# Bits of a NaN that is a sample, as Prometheus writes every one (value.NormalNaN in its source);
+# any other NaN says that there is no sample.
+SAMPLE_NAN_BITS = 0x7FF8000000000001
+
 
 class Family(Protocol):
     """A metric."""
@@ -31,7 +35,10 @@ class Family(Protocol):
 
 
 class Series(Protocol):
-    """A series over the times of its chunk; NaN where a scrape had no sample of it."""
+    """A series over the times of its chunk; NaN where a scrape had no sample of it.
+
+    A sample that is itself not a number has the bits of `SAMPLE_NAN_BITS`.
+    """
 
     @property
     def family(self) -> str:

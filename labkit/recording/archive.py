@@ -7,7 +7,7 @@ It is a zip archive of three members:
     64-bit whole numbers, in milliseconds of unix time, and then for each series of the clock its
     values as 64-bit floats, one for each time.
 ``manifest.json``
-    UTF-8. ``format`` and ``version``; ``lab``, ``labkit``, ``interval`` (seconds), ``start_ms``
+    UTF-8. ``format`` and ``version``; ``lab``, ``interval`` (seconds), ``start_ms``
     and ``end_ms``; ``families``, each ``[name, type, help]``; ``series``, each its labels;
     ``marks``, each ``{time, until, kind, label, text}``; ``windows``, each ``[start_ms, end_ms,
     clocks]`` with clocks ``[how many times, numbers of series]``.
@@ -90,10 +90,10 @@ def writing(path: Path) -> Iterator[Writer]:
     Raises:
         LabError: it is something else, or it cannot be written; nothing is left then.
     """
-    _require_free(path)
-    # Its random name has no other use: open(…, "x") gives it the permissions that files have here.
+    # A name of its own, and not tempfile's: the file gets the permissions that files have here.
     new = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
+        _require_free(path)
         with zipfile.ZipFile(new, "x", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
             writer = Writer(archive)
             try:

@@ -77,7 +77,6 @@ class Contents:
 
     Attributes:
         lab: the name of the lab that was recorded.
-        labkit: the version that recorded it.
         interval: seconds between two scrapes.
         start_ms: where it begins, in unix milliseconds.
         end_ms: where it ends, and when it was recorded.
@@ -88,7 +87,6 @@ class Contents:
     """
 
     lab: str
-    labkit: str
     interval: float
     start_ms: int
     end_ms: int
@@ -133,7 +131,6 @@ class Contents:
         _require(len(known) == len(series), "a series is there twice")
         found = cls(
             lab=_text(told.get("lab")),
-            labkit=_text(told.get("labkit")),
             interval=_number(told, "interval", 0.001, _LONGEST_SECONDS),
             start_ms=start_ms,
             end_ms=end_ms,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from labkit.history.past import SAMPLE_NAN_BITS
 from labkit.recording.archive import Reader
 from labkit.recording.contents import Inconsistent, family_name
 
@@ -18,9 +19,7 @@ if TYPE_CHECKING:
     from labkit.marks import Mark
     from labkit.recording.contents import Family, Window
 
-# Prometheus writes every NaN that is a sample with these bits (value.NormalNaN); any other means
-# that there is no sample.
-SAMPLE_NAN = np.array(0x7FF8000000000001, np.uint64).view(np.float64)
+SAMPLE_NAN = np.array(SAMPLE_NAN_BITS, np.uint64).view(np.float64)
 
 
 class Series(NamedTuple):

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-import labkit
 from labkit import notes
 from labkit.errors import LabError, QueryError
 from labkit.progress import Progress
@@ -92,7 +91,7 @@ def _start(lab: Lab, minutes: float | None, end: float) -> float:
 def _settle(client: Client, end: float) -> None:
     """Wait until every target was scraped after the end, so that all before it is stored."""
     if client.at is None:
-        seconds = min(2 * client.scrape_interval, _SETTLE_SECONDS)
+        seconds = min(1 + 2 * client.scrape_interval, _SETTLE_SECONDS)
         with suppress(QueryError):  # nothing is scraped any more, or seldom: what is there counts
             client.wait_for(f"min(timestamp(up)) > {end!r}", timeout=seconds)
 
@@ -200,7 +199,6 @@ class _Session:
         series = [dict(key) for key in self._numbers]
         return Contents(
             lab=lab.name,
-            labkit=labkit.__version__,
             interval=self._client.scrape_interval,
             start_ms=self._start_ms,
             end_ms=self._end_ms,
