@@ -13,7 +13,7 @@ BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help lab demo test lint bench pythons clean setup setup-test python
+.PHONY: help lab demo course test lint bench pythons clean setup setup-test python
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -23,6 +23,9 @@ lab: setup  ## open the lab in JupyterLab
 
 demo: setup  ## run the first notebook without a browser, and write demo.html
 	@$(BIN)/python -m labkit.report --output demo.html
+
+course: setup  ## run all notebooks, and write them as pages to read in course/
+	@$(BIN)/python -m labkit course course --html
 
 test: lint  ## lint, types and all tests
 	@$(BIN)/python -m pytest -n 2 --dist loadscope
@@ -40,7 +43,7 @@ pythons:  ## run the quick tests on every Python here, and on the lowest version
 	@"$(PYTHON)" -m tests.pythons
 
 clean:  ## remove what the other targets made in this folder
-	rm -rf .venv .venv.lock .pytest_cache .mypy_cache .ruff_cache .import_linter_cache dist test-artifacts demo.html
+	rm -rf .venv .venv.lock .pytest_cache .mypy_cache .ruff_cache .import_linter_cache dist test-artifacts demo.html course
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 setup: python

@@ -91,7 +91,8 @@ class Answer:
         if not self.over_time and self.frame["value"].dtype.kind != "f":
             raise ValueError("the answer is a text, and only numbers can be drawn")
         known = describe(self.query)
-        name = CHARTS.get(self.kind, known.kind)
+        usual = "line" if self.over_time and known.kind == "bars" else known.kind
+        name = CHARTS.get(self.kind, usual)
         draw = stacked if name == "stacked" else getattr(plots, name)
         axes: Axes = draw(self.frame, title=known.title, unit=known.unit, threshold=known.threshold)
         return axes

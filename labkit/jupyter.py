@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from labkit.errors import LabError, PortInUse, StartupTimeout
+from labkit.notebook_files import COURSE_FILE, FIRST_NOTEBOOK, first, shipped
 from labkit.ports import holder_of
 from labkit.processes import ChildProcess
 from labkit.runfolder import RunFolder
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 _PACKAGE = Path(__file__).parent
 _CONFIG = _PACKAGE / "jupyter_config"
-FIRST_NOTEBOOK = "00-open-the-lab.ipynb"
 START_SECONDS = 60.0
 # Jupyter gives a kernel five seconds to end by itself, and the kernel stops its lab meanwhile.
 STOP_SECONDS = 15.0
@@ -37,17 +37,18 @@ def notebooks_folder(copy_to: Path | None = None) -> Path:
 
     Args:
         copy_to: where an installed lab (not a clone) puts its notebooks for you to work in;
-            ``observability-lab`` in the current folder by default. Files already there are kept.
+            ``observability-lab`` in the current folder by default. Files already there are kept;
+            to a folder that `labkit course` wrote, nothing is added.
     """
     clone = _PACKAGE.parent / "notebooks"
     if copy_to is None and (clone / FIRST_NOTEBOOK).exists():
         return clone
-    shipped = _PACKAGE / "notebooks"
-    source = shipped if shipped.exists() else clone
     target = copy_to or Path.cwd() / "observability-lab"
+    if (target / COURSE_FILE).exists():
+        return target
     try:
         target.mkdir(parents=True, exist_ok=True)
-        for notebook in sorted(source.glob("*.ipynb")):
+        for notebook in sorted(shipped().glob("*.ipynb")):
             if not (target / notebook.name).exists():
                 shutil.copy(notebook, target)
     except OSError as error:
@@ -64,7 +65,7 @@ def command(folder: Path, *, port: int | None, browser: bool) -> list[str]:
     arguments = [
         *(sys.executable, "-m", "jupyterlab"),
         f"--ServerApp.root_dir={folder.resolve()}",
-        f"--LabApp.default_url=/lab/tree/{FIRST_NOTEBOOK}",
+        f"--LabApp.default_url=/lab/tree/{first(folder)}",
         # The extension manager asks the package index; what is installed here is pinned.
         "--LabApp.extension_manager=readonly",
         # Looking for language servers runs npm, and a new home gets its files.
@@ -124,6 +125,7 @@ class JupyterServer:
 
     def __init__(self, folder: Path, *, port: int | None = None, browser: bool = False) -> None:
         self._run = RunFolder()
+        self._first = first(folder)
         started_at = time.time()
         try:
             self._child = ChildProcess(
@@ -155,7 +157,7 @@ class JupyterServer:
     def first_page(self) -> str:
         """The address of the first notebook, token included."""
         query = f"?token={quote(self.token)}" if self.token else ""
-        return f"{self.url}lab/tree/{FIRST_NOTEBOOK}{query}"
+        return f"{self.url}lab/tree/{self._first}{query}"
 
     @property
     def log(self) -> Path:

@@ -220,6 +220,28 @@ class Lab(Asking, Driving, Showing, Telling):
             )
         self._part(self._rules).add(text_or_path)
 
+    def test_rules(self, test: str, rules: str) -> str:
+        """Have promtool test rules; return what it says, which is nothing where they pass.
+
+        Args:
+            test: the text of a test file; it names the rules ``rules.yml``.
+            rules: the text of a rules file.
+
+        Raises:
+            LabError: there is no promtool, or it does not run.
+        """
+        from labkit.prometheus.ruletest import run_test
+
+        self._check()
+        server = self._prometheus
+        binary = find_prometheus() if server is None else server.binary
+        if binary.promtool is None:
+            raise LabError(
+                "Rules are tested by promtool, which is not here.",
+                next_step="`labkit prometheus` shows where it should be: beside Prometheus.",
+            )
+        return run_test(test, rules, binary.promtool)
+
     # --- State ------------------------------------------------------------------------------
 
     @property

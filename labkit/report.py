@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import re
 import signal
 import sys
@@ -18,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from labkit.errors import LabError
-from labkit.jupyter import FIRST_NOTEBOOK, notebooks_folder
+from labkit.jupyter import notebooks_folder
+from labkit.notebook_files import FIRST_NOTEBOOK, read, save
 from labkit.processes import tail
 from labkit.progress import Progress
 
@@ -66,18 +68,22 @@ def run(notebook: NotebookNode, folder: Path, tell: Callable[[str], None]) -> No
     )
     with tempfile.TemporaryDirectory() as place:
         try:
-            asyncio.run(_run(client, kernel, Path(place) / "kernel.log", tell))
+            asyncio.run(_run(client, kernel, Path(place), tell))
         except asyncio.CancelledError:
             raise KeyboardInterrupt from None
 
 
 async def _run(
-    client: NotebookClient, kernel: AsyncKernelManager, log: Path, tell: Callable[[str], None]
+    client: NotebookClient, kernel: AsyncKernelManager, place: Path, tell: Callable[[str], None]
 ) -> None:
+    log = place / "kernel.log"
+    # The solutions in a notebook are not what the person has solved.
+    env = {**os.environ, "LABKIT_PROGRESS": str(place / "progress.json")}
     code = [index for index, cell in enumerate(client.nb.cells) if _is_code(cell)]
     tell(f"Running {len(code)} cells in a kernel of their own ...")
     with log.open("wb") as output:
-        async with client.async_setup_kernel(cleanup_kc=True, stdout=output, stderr=output):
+        options = {"stdout": output, "stderr": output, "env": env}
+        async with client.async_setup_kernel(cleanup_kc=True, **options):
             with _cancelled_by_signals(), Progress() as progress:
                 for number, index in enumerate(code, 1):
                     title = _title(client.nb.cells[index].source)
@@ -212,36 +218,17 @@ def write(source: Path, output: Path, tell: Callable[[str], None]) -> None:
         KeyboardInterrupt: Ctrl-C or SIGTERM came.
     """
     from labkit.prometheus.binary import find_prometheus
+    from labkit.teaching.copies import without_answers
 
-    notebook = _read(source)
+    notebook = read(source)
+    without_answers(notebook)
     if not output.absolute().parent.is_dir():
         raise LabError(f"There is no folder {output.parent}.", next_step="name another --output.")
     with Progress() as progress:
         find_prometheus(progress=progress.stage)
     run(notebook, source.absolute().parent, tell)
     still(notebook)
-    unfinished = output.with_name(f"{output.name}.new")
-    try:
-        unfinished.write_text(page(notebook, source.stem), encoding="utf-8")
-        unfinished.replace(output)
-    except OSError as error:
-        raise LabError(
-            f"{output} cannot be written.", evidence=str(error), next_step="name another --output."
-        ) from error
-
-
-def _read(source: Path) -> NotebookNode:
-    import nbformat
-
-    try:
-        notebook: NotebookNode = nbformat.read(source, as_version=4)  # type: ignore[no-untyped-call]
-    except (OSError, nbformat.reader.NotJSONError) as error:
-        raise LabError(
-            f"{source} is not a notebook that can be read.",
-            evidence=str(error).splitlines()[0],
-            next_step="name another one.",
-        ) from error
-    return notebook
+    save(output, page(notebook, source.stem), next_step="name another --output.")
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
-import json
 import re
-import subprocess
-import sys
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -15,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-import nbformat
 import pytest
 
 import labkit
@@ -24,13 +20,13 @@ from labkit.cli import main as labkit_command
 from labkit.traffic import Stats, TrafficRun
 from tests import reference
 from tests.docstrings import parse
+from tests.notebook_cells import NOTEBOOKS, prose
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("**/*.md")])
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SOURCES = sorted([*(ROOT / "app").rglob("*.py"), *(ROOT / "labkit").rglob("*.py")])
 MOST_LINES = 450  # about 350 is where a module is split
 COMMANDS = dict(reference.commands())
@@ -44,7 +40,6 @@ def name_of(path: Path) -> str:
 
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=name_of)
-every_notebook = pytest.mark.parametrize("notebook", NOTEBOOKS, ids=name_of)
 
 
 def read(path: Path) -> str:
@@ -55,15 +50,6 @@ def read(path: Path) -> str:
 def everything() -> str:
     """All pages, and the words of all notebooks."""
     return "\n".join([*map(read, PAGES), *(text for path in NOTEBOOKS for text in prose(path))])
-
-
-def prose(notebook: Path) -> list[str]:
-    return [cell.source for cell in cells(notebook) if cell.cell_type == "markdown"]
-
-
-@cache
-def cells(notebook: Path) -> list[nbformat.NotebookNode]:
-    return nbformat.read(notebook, as_version=4).cells
 
 
 # --- What exists is in the documents ------------------------------------------------------------
@@ -235,12 +221,6 @@ def test_links_resolve(page: Path) -> None:
     )
 
 
-@every_notebook
-def test_links_in_notebooks_resolve(notebook: Path) -> None:
-    for text in prose(notebook):
-        assert broken_links(re.sub(r"`[^`\n]*`", "", text), notebook.parent, None) == []
-
-
 def test_a_broken_link_is_noticed() -> None:
     text = "[a](README.md) [b](NO.md) [c](README.md#what-runs) [d](README.md#no) [e](https://x.org)"
     assert broken_links(text, ROOT, None) == ["NO.md", "README.md#no"]
@@ -255,87 +235,6 @@ def test_changelog_has_a_place_for_the_next_change() -> None:
     assert all(re.fullmatch(r"\d+\.\d+\.\d+ \(\d{4}-\d\d-\d\d\)", h) for h in headings[1:])
     kinds = set(re.findall(r"^### (.+)$", read(ROOT / "CHANGELOG.md"), re.MULTILINE))
     assert kinds <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
-
-
-# --- Notebooks ----------------------------------------------------------------------------------
-
-
-def words_in(text: str) -> int:
-    return len(re.findall(r"\w[\w'.-]*", text))
-
-
-@every_notebook
-def test_notebook_has_the_form_of_a_lab(notebook: Path) -> None:
-    assert re.fullmatch(r"\d\d-[a-z]+(-[a-z0-9]+)+", notebook.stem), "NN-verb-noun"
-    assert 20 <= len(cells(notebook)) <= 45
-    assert cells(notebook)[0].source.startswith("# "), "the title first"
-    headings = re.findall(r"^## (.+)$", "\n\n".join(prose(notebook)), re.MULTILINE)
-    assert "Recap" in headings
-    assert headings[-1] == "Where to go next"
-    assert "**Predict:**" in "\n".join(prose(notebook))
-    code = [cell for cell in cells(notebook) if cell.cell_type == "code"]
-    assert "import labkit" in code[0].source, "one import cell, with the start of the lab"
-    assert "lab.stop()" in code[-1].source
-    assert any("solution" in cell.metadata.get("tags", ()) for cell in cells(notebook))
-    assert any(re.search(r"^assert ", cell.source, re.MULTILINE) for cell in code)
-
-
-@every_notebook
-def test_cells_are_short_and_introduced(notebook: Path) -> None:
-    told, code_in_a_row = "", 0
-    for cell in cells(notebook):
-        if cell.cell_type == "markdown":
-            told = cell.source if code_in_a_row else f"{told}\n{cell.source}"
-            code_in_a_row = 0
-            continue
-        code_in_a_row += 1
-        assert len(cell.source.splitlines()) <= 10, cell.source
-        if "solution" not in cell.metadata.get("tags", ()):
-            assert code_in_a_row <= 2, f"without a word before it:\n{cell.source}"
-            assert words_in(told) >= 15, f"hardly a word before it:\n{cell.source}"
-
-
-@every_notebook
-def test_paragraphs_are_short(notebook: Path) -> None:
-    for text in prose(notebook):
-        for paragraph in re.split(r"\n\s*\n", text):
-            if not re.match(r"[|#*-]|\d\.", paragraph):
-                assert words_in(paragraph) <= 110, paragraph
-
-
-@every_notebook
-def test_cells_have_no_copied_helpers_or_tricks(notebook: Path) -> None:
-    for cell in cells(notebook):
-        if cell.cell_type != "code":
-            continue
-        for banned in ("time.sleep", "%pip", "!pip", "sys.path", "localhost:9090"):
-            assert banned not in cell.source, cell.source
-        python = re.sub(r"^[%!].*$", "pass", cell.source, flags=re.MULTILINE)
-        if cell.source.startswith("%%"):
-            continue
-        for node in ast.walk(ast.parse(python)):
-            if isinstance(node, ast.FunctionDef):
-                assert node.end_lineno - node.lineno < 5, f"{node.name} belongs in labkit"
-
-
-@every_notebook
-def test_notebook_is_stored_without_outputs(notebook: Path) -> None:
-    assert nbformat.validate(json.loads(read(notebook))) is None
-    for cell in cells(notebook):
-        assert not cell.get("outputs")
-        assert cell.get("execution_count") is None
-    kernel = nbformat.read(notebook, as_version=4).metadata["kernelspec"]
-    assert kernel["name"] == "python3"
-
-
-def test_nbstripout_has_nothing_to_take_out() -> None:
-    program = Path(sys.executable).with_name("nbstripout")
-    if not program.exists():
-        pytest.skip("nbstripout comes with the extra dev, which is not installed")
-    done = subprocess.run(
-        [program, "--verify", *NOTEBOOKS], capture_output=True, text=True, timeout=60
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 # --- Docstrings ---------------------------------------------------------------------------------

@@ -143,3 +143,9 @@ def test_a_query_of_the_catalog_is_described_as_there_whatever_its_line_breaks()
 def test_other_queries_get_a_likely_unit(promql: str, unit: str):
     query = describe(promql)
     assert (query.unit, query.kind, query.promql) == (unit, "line", promql)
+
+
+def test_rates_by_the_minute_say_so():
+    assert describe("60 * sum by (error_type) (rate(flask_errors_total[10m]))").unit == "per minute"
+    assert describe("sum(rate(flask_errors_total[10m]))").unit == "per second"
+    assert describe('rate(x{path="60 *"}[1m])').unit == "per second"

@@ -92,6 +92,9 @@ def test_the_command_works_elsewhere(elsewhere: Venv, person: Path) -> None:
     assert elsewhere.output([labkit, "--version"]).endswith(__version__)
     assert "Open the notebooks in JupyterLab" in elsewhere.output([labkit, "--help"])
     assert f"Prometheus {binaries()[-1].version}" in elsewhere.output([labkit, "prometheus"])
+    assert elsewhere.output([labkit, "course", person / "class"]).endswith(f"{person / 'class'}")
+    copied = {path.name for path in (person / "class").glob("*.ipynb")}
+    assert copied == {path.name for path in (ROOT / "notebooks").glob("*.ipynb")}
     where = elsewhere.run("import app, labkit; print(app.__file__, labkit.__file__)").split()
     assert [Path(path).parents[1] for path in where] == [elsewhere.site_packages] * 2
 

@@ -26,6 +26,9 @@ COMMANDS = {
     "logs": "labkit.cli.logs:logs",
     "check": "labkit.cli.check:check",
     "grafana": "labkit.cli.grafana:grafana",
+    "course": "labkit.cli.course:course",
+    "scores": "labkit.cli.scores:scores",
+    "bundle": "labkit.cli.bundle:bundle",
     "deploy-files": "labkit.cli.check:deploy_files",
     "prometheus": "labkit.cli.front:prometheus",
 }

@@ -89,8 +89,8 @@ class _Connection(Connection):
             raise QueryError(
                 "Rules are not evaluated over a past, so no alert stands now.",
                 next_step="ask for a rule's expression over the time instead: "
-                "lab.query_range(expression, minutes=…), lab.plot(expression, minutes=…). A recording "
-                "has its session's alerts as ALERTS.",
+                "lab.query_range(expression, minutes=…), lab.plot(expression, minutes=…); a "
+                "recording has its session's alerts as ALERTS.",
             )
         if path != "metadata":
             return super().ask(path, parameters, timeout)

@@ -62,7 +62,7 @@ class DashboardModel(HasTraits):
         known = WINDOWS if self.past is None else PAST_WINDOWS
         found = {name: minutes for name, minutes in known.items() if shortest <= minutes <= longest}
         if self.window_minutes not in found.values():
-            found[f"{self.window_minutes:g} min"] = self.window_minutes
+            found[f"{self.window_minutes:.3g} min"] = self.window_minutes
         return found
 
     @classmethod

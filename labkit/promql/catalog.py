@@ -136,4 +136,6 @@ def _likely_unit(promql: str) -> str:
     outside_braces = re.sub(r"\{[^}]*\}", "", promql)
     if "/" in outside_braces:
         return "%" if "100" in outside_braces else "ratio"
-    return "per second" if re.search(r"\bi?rate\(", promql) else ""
+    if not re.search(r"\bi?rate\(", promql):
+        return ""
+    return "per minute" if re.search(r"\b60 ?\*|\* ?60\b", outside_braces) else "per second"

@@ -133,7 +133,7 @@ def task_card(exercise: Exercise, standing: Standing | None) -> Card:
     level = f"Level {exercise.level}, {LEVELS[exercise.level]}"
     where = ""
     if exercise.history and not exercise.live:
-        where = f' · the data: lab = open_exercise("{exercise.id}")'
+        where = f' · the data: past = open_exercise("{exercise.id}")'
     return Card(
         f"{'✓ ' if solved else ''}{exercise.id}: {exercise.title}",
         "\n\n".join(parts),

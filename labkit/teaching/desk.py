@@ -26,6 +26,7 @@ _HINTS = 2
 _servers = Servers()
 _asked: set[str] = set()  # whose solution was asked for once in this process
 _lock = threading.Lock()
+_verdicts: dict[str, Verdict] = {}  # the last one on each exercise in this process
 
 
 def exercise(id: str) -> Card:  # noqa: A002 - what people call it
@@ -59,6 +60,7 @@ def check(id: str, answer: object = "") -> Verdict:  # noqa: A002 - what people 
         grounds = _servers.grounds(found, lab)
     promtool = _servers.promtool if found.kind in {"rule", "rule-test"} else None
     verdict = mark(found, answer, grounds, promtool)
+    _verdicts[found.id] = verdict
     if verdict.reason != "unanswered":
         _note(found, partial(attempted, right=verdict.right))
     return verdict
@@ -91,6 +93,25 @@ def check_cell(id: str, text: str) -> Verdict:  # noqa: A002 - what people call 
         evidence=_evidence(verdict),
         next_step=f'change it and run the cell again; hint("{name}") helps.',
     )
+
+
+def last_verdict(id: str) -> Verdict:  # noqa: A002 - what people call it
+    """Return what came of the last check of an exercise in this kernel; graders ask for it.
+
+    Args:
+        id: the exercise, such as ``errors-2``.
+
+    Raises:
+        LabError: there is no such exercise.
+        Unanswered: it was not checked in this kernel.
+    """
+    found = find(id)
+    if found.id not in _verdicts:
+        raise Unanswered(
+            f"{found.id} was not checked in this kernel.",
+            next_step=f"run the cell with %%check {found.id}.",
+        )
+    return _verdicts[found.id]
 
 
 def hint(id: str, number: int | None = None) -> Card:  # noqa: A002 - what people call it

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labkit.errors import LabError, QueryError
+from labkit.prometheus.ruletest import run_test
 from labkit.promql.steps import step_in_ms
 from labkit.teaching.exercises import Tolerance
 from labkit.teaching.feedback import Case, diagnose, plain
@@ -20,9 +19,6 @@ if TYPE_CHECKING:
 
     from labkit.teaching.exercises import Exercise
     from labkit.teaching.results import Ground
-
-TEST_SECONDS = 30.0
-RULES_FILE = "rules.yml"
 
 # An alert is about which series there are; what value each has when it fires is the writer's.
 _PRESENCE = Tolerance(absolute=float("inf"))
@@ -104,49 +100,15 @@ def judge_test(exercise: Exercise, answer: str, promtool: Path | None) -> Diagno
     """
     program = require(promtool)
     words = run_test(answer, exercise.given, program)
-    if words is not None:
+    if words:
         for wrong in exercise.wrong:
             if _expectations(wrong.answer) == _expectations(answer) is not None:
                 return Diagnosis("listed", wrong.feedback, words)
         return Diagnosis("fails", "This test fails, and the rules are right.", words)
     for rules, feedback in exercise.mutants:
-        if run_test(answer, rules, program) is None:
+        if not run_test(answer, rules, program):
             return Diagnosis("weak", f"A test should fail for rules that are broken. {feedback}")
     return None
-
-
-def run_test(test: str, rules: str, promtool: Path) -> str | None:
-    """Have promtool test rules; return what it says, or None where the test passes.
-
-    Args:
-        test: the text of the test file; it names the rules ``rules.yml``.
-        rules: the text of the rules file.
-        promtool: the program.
-
-    Raises:
-        LabError: it does not run.
-    """
-    with tempfile.TemporaryDirectory(prefix="labkit-rules-") as folder:
-        path = Path(folder) / "test.yml"
-        path.write_text(test, encoding="utf-8")
-        (Path(folder) / RULES_FILE).write_text(rules, encoding="utf-8")
-        try:
-            done = subprocess.run(
-                [str(promtool), "test", "rules", path.name],
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=TEST_SECONDS,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise LabError(
-                "promtool could not run this test.",
-                evidence=str(error),
-                next_step="try again; `labkit prometheus` shows where promtool is.",
-            ) from error
-    said = (done.stdout + done.stderr).decode("utf-8", "replace")
-    return None if done.returncode == 0 else said.strip()
 
 
 def require(promtool: Path | None) -> Path:

@@ -24,7 +24,7 @@ _MAY = {
         *("answer", "also_right", "wrong", "history", "moments", "quiet"),
         *("any_labels", "live", "tolerance"),
     },
-    "rule": {"answer", "also_right", "wrong", "history", "moments", "quiet"},
+    "rule": {"answer", "also_right", "wrong", "given", "history", "moments", "quiet"},
     "number": {"answer", "also_right", "wrong", "tolerance", "unit"},
     "choice": {"options"},
     "rule-test": {"answer", "also_right", "wrong", "given", "mutants"},

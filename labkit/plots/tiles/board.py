@@ -26,7 +26,6 @@ ALERT_COLOURS = {"firing": VERMILLION, "pending": ORANGE, "inactive": GREEN}
 _COLUMNS = 3
 _GAP, _HEAD, _LINE = 10, 66, 17
 _MOST_MARKS = 8
-_DAY = 86_400
 
 
 def board(
@@ -102,7 +101,7 @@ def _head(sheet: Sheet, title: str, view: View, alerts: Sequence[tuple[str, str]
     theme: Theme = sheet.theme
     day = datetime.fromtimestamp(view.end).astimezone()
     when = f"{day:%d %b %Y}, {clock_time(view.start)} to {clock_time(view.end)} {day:%Z}"
-    if view.end - view.start >= _DAY:
+    if datetime.fromtimestamp(view.start).astimezone().date() != day.date():
         when = f"{day_time(view.start)} to {day_time(view.end)}"
     y = sheet.height - 26
     sheet.text(_GAP + 14, y, clean(title, 60), theme.ink, TITLE_POINTS + 3, fontweight="bold")
