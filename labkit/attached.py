@@ -133,13 +133,22 @@ def _authorization(auth: tuple[str, str] | str | None) -> dict[str, str]:
 def scrape_interval_of(client: Client) -> float:
     """Return the shortest scrape interval of the server's targets, in seconds.
 
+    A server that was just started has no targets for some seconds: then its configuration tells.
     Servers that only have Prometheus's query API do not tell: then it is the usual 15 s.
     """
     from labkit.promql.steps import step_in_ms
 
     try:
         targets = client.get("targets", state="active")["activeTargets"]
-        known = [step_in_ms(target["scrapeInterval"]) / 1000 for target in targets]
-    except (LabError, KeyError, TypeError, ValueError):
+        known = [target["scrapeInterval"] for target in targets] or _configured(client)
+        return min(map(step_in_ms, known), default=1000 * DEFAULT_SCRAPE_SECONDS) / 1000
+    except (LabError, AttributeError, KeyError, TypeError, ValueError):
         return DEFAULT_SCRAPE_SECONDS
-    return min(known, default=DEFAULT_SCRAPE_SECONDS)
+
+
+def _configured(client: Client) -> list[str]:
+    """Return the scrape intervals of a server's jobs, as its configuration has them."""
+    import yaml
+
+    config = yaml.safe_load(client.get("status/config")["yaml"])
+    return [job["scrape_interval"] for job in config.get("scrape_configs", ())]

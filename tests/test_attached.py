@@ -9,12 +9,18 @@ import pytest
 import requests
 
 import labkit
+from labkit.attached import scrape_interval_of
 from labkit.lab import Lab
+from labkit.prometheus.server import PrometheusServer
+from labkit.promql.client import Client
 from tests.prometheus_lines import binaries
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
+
+    from labkit.prometheus.binary import Binary
 
 
 @pytest.fixture(scope="module")
@@ -152,3 +158,17 @@ def test_a_restart_resets_the_counters_on_the_same_port_and_keeps_the_faults(own
     assert own_lab.faults.health_failure_probability == 0.25
     own_lab.restart_app()
     wait_for(lambda: requests.get(url, timeout=5).status_code == 200)
+
+
+def test_a_server_that_has_no_targets_yet_tells_its_scrape_interval(
+    prometheus_binary: Binary, tmp_path: Path
+):
+    given = {"app-1": "127.0.0.1:9"}
+    with (
+        PrometheusServer(
+            prometheus_binary, targets, directory=tmp_path, scrape_interval=2
+        ) as server,
+        Client(server.url) as client,
+    ):
+        assert scrape_interval_of(client) == 2.0
+        assert client.get("targets", state="active")["activeTargets"] == [], "it is that young"
