@@ -165,9 +165,7 @@ def test_a_server_that_has_no_targets_yet_tells_its_scrape_interval(
 ):
     given = {"app-1": "127.0.0.1:9"}
     with (
-        PrometheusServer(
-            prometheus_binary, targets, directory=tmp_path, scrape_interval=2
-        ) as server,
+        PrometheusServer(prometheus_binary, given, directory=tmp_path, scrape_interval=2) as server,
         Client(server.url) as client,
     ):
         assert scrape_interval_of(client) == 2.0
