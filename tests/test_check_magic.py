@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from IPython.core.completer import provisionalcompleter
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 from traitlets.config import Config
@@ -61,3 +62,10 @@ def test_what_is_not_right_fails_the_cell_without_a_traceback(
     assert type(result.error_in_exec) is error
     assert words in shown
     assert "Traceback" not in shown
+
+
+def test_an_answer_is_completed_as_promql(shell: InteractiveShell):
+    cell = "%%check errors-1\nsum(histogram_q"
+    with provisionalcompleter():
+        found = {each.text for each in shell.Completer.completions(cell, len(cell))}
+    assert found == {"histogram_quantile"}
