@@ -105,7 +105,7 @@ def _copies(
         without = "with their solutions"
         if not solutions:
             without = f"without {done.left_out} cells of solutions"
-        _tell(place, done, f"{len(sources)} notebooks {without}")
+        _tell(place, done, f"{len(sources)} notebook{'s' * (len(sources) != 1)} {without}")
     click.echo(f"Open one: labkit lab {next(iter(folders))}")
 
 

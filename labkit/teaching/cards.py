@@ -106,7 +106,7 @@ class Overview:
         for place, mark, key, title, told in self._rows():
             lines += [place] if place else []
             lines.append(f"  {mark} {key:<12} {title}{f' ({told})' if told else ''}")
-        return "\n".join([*lines, f"Kept in {self.path}"])
+        return "\n".join([*lines, f"Kept in {self.path.resolve()}"])
 
     __repr__ = __str__
 
@@ -118,9 +118,8 @@ class Overview:
             for row in self._rows()
         )
         table = f"<table style='margin:.3em 0;border:none'>{rows}</table>"
-        kept = (
-            f"<div style='opacity:.75;font-size:.9em'>Kept in {html.escape(str(self.path))}</div>"
-        )
+        path = html.escape(str(self.path.resolve()))
+        kept = f"<div style='opacity:.75;font-size:.9em'>Kept in {path}</div>"
         return _box(_TASK, self._title(), table + kept)
 
 
@@ -235,10 +234,16 @@ def _row(difference: Difference) -> tuple[str, str, str]:
     return series, _value(difference.given), _value(difference.expected)
 
 
+_LARGE = 1e6
+
+
 def _value(number: float | None) -> str:
     if number is None:
         return "—"
-    return "NaN" if math.isnan(number) else f"{number:.6g}"
+    if math.isnan(number):
+        return "NaN"
+    digits = 6 if abs(number) < _LARGE else 12  # a time has ten before the point
+    return f"{number:.{digits}g}"
 
 
 def _head(verdict: Verdict) -> str:
