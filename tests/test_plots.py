@@ -348,11 +348,11 @@ def test_colours_go_by_the_label_that_differs():
 
 
 def test_a_notebook_shows_axes_and_figures_as_sharp_pictures():
-    ax = plots.line(over_time({"value": 1.0}))
+    ax = plots.line(over_time({"value": 1.0}), title="How many?")
     for shown in (ax, ax.get_figure()):
         data, metadata = DisplayFormatter().format(shown)
         image = Image.open(io.BytesIO(data["image/png"]))
-        assert metadata["image/png"] == {"width": 800, "height": 320}
+        assert metadata["image/png"] == {"width": 800, "height": 320, "alt": "Chart: How many?"}
         assert image.size == (1600, 640)
 
 
@@ -427,3 +427,9 @@ def test_times_to_the_nanosecond_are_drawn():
     index = pd.date_range("2026-01-31", periods=3, freq="1s", tz="UTC").as_unit("ns")
     shifted = pd.DataFrame({"a": [1.0, 2.0, 3.0]}, index=index + pd.Timedelta(1, "ns"))
     assert lines(plots.line(shifted))
+
+
+def test_buckets_stand_in_the_order_of_their_boundaries():
+    frame = pd.DataFrame({"le": ["+Inf", "0.5", "10.0", "2.0"], "value": [9.0, 1.0, 9.0, 5.0]})
+    texts = [text.get_text() for text in plots.bars(frame).get_yticklabels()]
+    assert texts == ["0.5", "2.0", "10.0", "+Inf"]

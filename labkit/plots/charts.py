@@ -119,6 +119,8 @@ def bars(
 ) -> Axes:
     """Draw each series' value as a bar, the longest on top; beyond fifteen they are counted.
 
+    The buckets of a histogram stand in the order of their boundaries.
+
     Args:
         frame: labels and ``value``, as ``query`` returns it; of a frame over time, its last
             values.

@@ -90,7 +90,7 @@ class Drawing:
         self, labels: list[dict[str, str]], values: Any, unit: str, threshold: float | None
     ) -> Axes:
         """Draw the highest values as bars, and how many there are beyond them."""
-        order = np.argsort(-np.nan_to_num(values, nan=-np.inf), kind="stable")
+        order = _bar_order(labels, values)
         colours = strokes(labels, self.theme)
         written = names(labels)
         shown, left = order[:_MOST_BARS], len(order) - _MOST_BARS
@@ -194,6 +194,13 @@ def times(frame: pd.DataFrame) -> pd.DatetimeIndex:
             f"it; this frame's index is {type(index).__name__}: for one moment use bars()"
         )
     return index
+
+
+def _bar_order(labels: list[dict[str, str]], values: Any) -> Any:
+    """Return the longest bar first; buckets stand in their own order."""
+    if all(each.keys() == {"le"} for each in labels):
+        return np.argsort([float(each["le"]) for each in labels], kind="stable")
+    return np.argsort(-np.nan_to_num(values, nan=-np.inf), kind="stable")
 
 
 def bar_data(frame: pd.DataFrame) -> tuple[list[dict[str, str]], Any]:

@@ -120,7 +120,7 @@ def described(figure: Figure) -> str:
     """
     titles = [axes.get_title(loc="left") or axes.get_title() for axes in figure.axes]
     named = [title for title in titles if title] or [text.get_text() for text in figure.texts]
-    return f"Chart: {'; '.join(filter(None, named))}"[:_LONGEST_ALT]
+    return ": ".join(filter(None, ["Chart", "; ".join(filter(None, named))]))[:_LONGEST_ALT]
 
 
 def show(axes: Axes) -> None:

@@ -61,16 +61,25 @@ def _labels(case: Case) -> Diagnosis | None:
             f"by {listed_names(found)}: make one of them, as in sum(…).",
         )
     if not found:
+        kept = sorted(wanted | ({"le"} if "histogram_quantile" in case.promql else set()))
         return Diagnosis(
             "labels",
             f"A value for each {listed_names(wanted)} was asked for, and this is one number: keep "
-            f"that when you aggregate, as in sum by ({', '.join(sorted(wanted))}) (…).",
+            f"that when you aggregate, as in sum by ({', '.join(kept)}) (…).",
         )
     words = []
     if missing := wanted - found:
-        words.append(f"The label {listed_names(missing)} was asked for and is not there.")
+        words.append(
+            f"The label {listed_names(missing)} was asked for and is not there."
+            if len(missing) == 1
+            else f"The labels {listed_names(missing)} were asked for and are not there."
+        )
     if extra := found - wanted:
-        words.append(f"The label {listed_names(extra)} was not asked for: aggregate it away.")
+        words.append(
+            f"The label {listed_names(extra)} was not asked for: aggregate it away."
+            if len(extra) == 1
+            else f"The labels {listed_names(extra)} were not asked for: aggregate them away."
+        )
     return Diagnosis("labels", " ".join(words))
 
 

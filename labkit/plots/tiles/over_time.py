@@ -101,7 +101,9 @@ class OverTimeFace(Face):
             line.set_data(x, np.where(np.isfinite(column), column, np.nan))
             line.set_markevery(_lonely(column))
         if self._area is not None:
-            self._area.set_data(x, np.zeros_like(x), np.nan_to_num(values[:, 0]))
+            only = values[:, 0]
+            there = np.isfinite(only)
+            self._area.set_data(x, np.zeros_like(x), np.nan_to_num(only), where=there)
         for text, column in zip(self._latest, values.T, strict=False):
             text.set_text(_last(column))
         marks = self._happenings.show(view)
