@@ -163,7 +163,7 @@ def test_an_answer_is_shown_as_asked(
     found = notebook.run(f"%promql {options} requests_total")
     assert found.error is None, found.printed
     assert ("<img" in found.pages[0]) == drawn
-    assert (" to 22:14:15 UTC, every 15 s" in found.texts[0]) == over_time
+    assert (" to 22:14:20 UTC, every 1 s" in found.texts[0]) == over_time
 
 
 def test_a_cell_shows_each_query_above_its_answer(notebook: Notebook):
