@@ -198,6 +198,20 @@ def test_the_lab_closes_its_watches_and_attached_ones_take_no_rules(lab: Lab) ->
         attached.add_rules(AT_ONCE)
 
 
+def test_rules_are_tested_by_promtool_and_told_when_they_fail(lab: Lab) -> None:
+    rules = AT_ONCE.format(comparison="> 9")
+    test = """
+rule_files: [rules.yml]
+evaluation_interval: 1s
+tests:
+- interval: 1s
+  input_series: [{series: flask_uptime_seconds, values: 0+1x20}]
+  alert_rule_test: [{eval_time: 5s, alertname: Started, exp_alerts: []}]
+"""
+    assert lab.test_rules(test, rules) == ""
+    assert "Started" in lab.test_rules(test, rules.replace("> 9", "> 2"))
+
+
 def test_every_expression_of_the_export_to_grafana_is_answered(lab: Lab) -> None:
     """Here, because this lab runs: as Grafana sends them, its variables filled in."""
     for title, promql, over_time in asked(dashboard_json()):

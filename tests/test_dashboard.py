@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import io
 import os
+import re
 import signal
 import threading
 import time
@@ -16,6 +17,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.artist import Artist
+from matplotlib.collections import FillBetweenPolyCollection
+from matplotlib.text import Text
 from PIL import Image
 
 from benchmarks import dashboard as bench
@@ -26,6 +29,7 @@ from labkit.panels.dashboard import Dashboard
 from labkit.panels.dashboard_source import Source, content
 from labkit.panels.updater import Ticker, Updater
 from labkit.plots.colours import VERMILLION
+from labkit.plots.tiles.board import board
 from labkit.plots.tiles.face import Failure, View
 from labkit.plots.tiles.live import HEIGHT, WIDTH, LiveTile
 from labkit.plots.tiles.over_time import grid_lines, steady_top, time_ticks
@@ -225,6 +229,23 @@ def test_a_failure_and_no_data_take_the_tile_and_leave_it_again():
     assert len({good, failed, empty}) == 3
     assert empty == nothing
     assert live.png(data, view) == good
+
+
+def test_a_gap_in_a_lone_line_is_not_filled_in():
+    live = LiveTile(UP)
+    data = lines({"value": [1.0] * 20 + [np.nan] * 20 + [1.0] * 20}, 60)
+    live.png(data, View(0.0, 60.0))
+    [area] = live._figure.findobj(FillBetweenPolyCollection)
+    assert len(area.get_paths()) == 2
+
+
+@pytest.mark.parametrize(("start", "days"), [(-3600, 2), (0, 1)])
+def test_a_copy_names_both_days_of_a_window_over_midnight(start: float, days: int):
+    midnight = datetime(2026, 1, 31).astimezone().timestamp()
+    view = View(midnight + start, midnight + 3600)
+    figure = board([UP], [Failure("nothing")], view, title="x")
+    words = " ".join(text.get_text() for text in figure.findobj(Text))
+    assert len(re.findall(r"\b3[01] Jan 2026", words)) == days
 
 
 def test_memory_stays_flat():
