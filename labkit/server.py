@@ -32,6 +32,7 @@ MOST_CONNECTIONS = 450 if sys.platform == "win32" else 1000
 LAST_PORT = 65535
 LOOP_SECONDS = 5.0  # how long the loop's thread may take for one small thing
 LEAVE_SECONDS = 0.5  # how long the threads may take to end once nothing holds them
+READY_SECONDS = 2.0  # how long they may take to begin, before requests are let in all the same
 
 _TAKEN = {errno.EADDRINUSE, getattr(errno, "WSAEADDRINUSE", errno.EADDRINUSE)}
 if sys.platform == "win32":
@@ -82,6 +83,7 @@ class AppServer:
         )
         try:
             self._dispatcher.set_thread_count(threads)
+            self._dispatcher.wait_until_idle(READY_SECONDS)
             self._server = create_server(
                 wsgi_app if log is None else _with_errors_in(self._log, wsgi_app),
                 map=self._map,
@@ -244,6 +246,19 @@ class _Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress has
         )
         thread.start()
         self._started.append(thread)
+
+    def wait_until_idle(self, seconds: float) -> None:
+        """Wait for every thread to wait for work: until then waitress takes it for busy.
+
+        A request that comes sooner would be logged as one that queues.
+        """
+        deadline = time.monotonic() + seconds
+        while self._any_active() and time.monotonic() < deadline:
+            time.sleep(0.001)
+
+    def _any_active(self) -> bool:
+        with self.lock:
+            return bool(self.active_count > 0)
 
     def join(self, seconds: float) -> None:
         """Wait for the threads to be gone; a request that never ends keeps its own."""

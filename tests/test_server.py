@@ -18,7 +18,7 @@ import pytest
 import labkit.logs
 from app import create_app
 from labkit.errors import LabError, PortInUse
-from labkit.server import AppServer
+from labkit.server import AppServer, _Dispatcher
 from tests.waiting import wait_for
 
 
@@ -417,6 +417,21 @@ def test_an_application_that_raises_is_a_500_with_its_traceback_in_the_log(tmp_p
     assert line["level"] == "error"
     assert "ZeroDivisionError: a slip" in line["traceback"]
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_server_whose_threads_begin_slowly_does_not_take_its_first_request_for_a_queue(
+    tmp_path, monkeypatch
+):
+    begin = _Dispatcher.handler_thread
+
+    def begin_slowly(dispatcher, number):
+        threading.Event().wait(0.2)
+        begin(dispatcher, number)
+
+    monkeypatch.setattr(_Dispatcher, "handler_thread", begin_slowly)
+    with AppServer(hello, threads=2, log=tmp_path / "server.log") as server:
+        _get(server.url)
+    assert not (tmp_path / "server.log").exists()  # it is made with its first line
 
 
 def test_what_an_application_writes_to_its_errors_is_in_the_log(tmp_path, capfd):
