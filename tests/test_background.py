@@ -40,16 +40,11 @@ START = (
 )
 
 
-@pytest.fixture(scope="module")
-def served() -> Iterator[Target]:
+@pytest.fixture
+def target(processes: Processes) -> Iterator[Target]:
+    """One for each test: what a stopped run had sent may arrive late, and is no other's."""
     with target_server() as target:
         yield target
-
-
-@pytest.fixture
-def target(served: Target, processes: Processes) -> Target:
-    served.reset()
-    return served
 
 
 def quick(url: str, **settings: object) -> Background:

@@ -44,21 +44,13 @@ def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
         yield worker
 
 
-@pytest.fixture(scope="module")
-def served() -> Iterator[Target]:
+@pytest.fixture
+def target(worker: Worker) -> Iterator[Target]:
+    """One for each test: what a stopped run had sent may arrive late, and is no other's."""
     with target_server() as target:
         yield target
-
-
-@pytest.fixture
-def target(served: Target, worker: Worker) -> Iterator[Target]:
-    served.reset()
-    served.release.clear()
-    yield served
-    for run in worker.runs:  # of a test that failed: the next one starts afresh
-        run.stop()
-    served.release.set()
-    wait_for(lambda: served.in_flight == 0)
+        for run in worker.runs:  # of a test that failed: the next one starts afresh
+            run.stop()
 
 
 def balanced(stats: Stats) -> bool:

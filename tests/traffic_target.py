@@ -26,10 +26,6 @@ class Target:
         self._lock = threading.Lock()
         self.release = threading.Event()
         self.url = ""
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget what was counted."""
         self.paths: list[str] = []
         self.arrivals: list[float] = []
         self.headers: dict[str, str] = {}
