@@ -28,7 +28,8 @@ _UNDER_INCHES = 0.56  # ticks and the time's name, above the list of alerts
 _CHARACTER_INCHES = 0.078
 _MOST_LISTED = 10
 _COLUMNS_INCHES = (0.0, 0.25, 1.2)  # of the list: number, when, what
-_NUMBER_POINTS, _NEAR_SHARE = 13, 0.022  # how wide a number is, in points and of the axes
+_NUMBER_POINTS, _NEAR_SHARE = 14, 0.022  # how wide a number is, in points and of the axes
+_ROOM_SHARE = 0.4  # of the axes' height: what a stack of numbers may take
 _MOST_ROWS = 6  # of names
 _ROW_INCHES = 0.19
 _AIR = 0.35  # of a row, under the names
@@ -237,22 +238,25 @@ def _fired(
 def _numbered(
     ax: Axes, theme: Theme, fired: Sequence[Mark], severities: Sequence[str], heights: Any
 ) -> None:
-    """Number alerts on the curve, side by side where they fired soon after one another."""
+    """Number alerts where they fired, off the curve: below it if there is room, else above."""
     first, last = ax.get_xlim()
-    beside = 0
+    bottom, top = ax.get_ylim()
+    level = 0
     for place, (mark, severity) in enumerate(zip(fired, severities, strict=True)):
         if place == _MOST_LISTED:
             break
         near = place and mark.start - fired[place - 1].start < (last - first) * _NEAR_SHARE
-        beside = beside + 1 if near else 0
+        level = level + 1 if near else 1
+        below = heights[place] - bottom > (top - bottom) * _ROOM_SHARE
         ax.annotate(
             str(place + 1),
             (mark.start, heights[place]),
-            xytext=(_NUMBER_POINTS * beside, 0),
+            xytext=(0, (-1 if below else 1) * _NUMBER_POINTS * level),
             textcoords="offset points",
             ha="center",
             va="center",
-            zorder=3,
+            zorder=3 + len(fired) - place,  # a stroke passes behind the numbers below its own
+            arrowprops={"arrowstyle": "-", "color": theme.muted, "linewidth": 0.9, "shrinkB": 0},
             bbox={
                 "boxstyle": "circle,pad=0.22",
                 "facecolor": theme.paper,
