@@ -67,18 +67,20 @@ def __getattr__(name: str) -> Any:
 
 def load_ipython_extension(shell: Any) -> None:
     """Add the magics to IPython: ``%load_ext labkit``."""
-    from labkit import check_magic, magic
+    from labkit import check_magic, magic, tables
 
     magic.register(shell, completed=("promql", "check"))
     check_magic.register(shell)
+    tables.whole_texts(True)
 
 
 def unload_ipython_extension(shell: Any) -> None:
     """Take the magics out of IPython again: ``%unload_ext labkit``."""
-    from labkit import check_magic, magic
+    from labkit import check_magic, magic, tables
 
     magic.unregister(shell)
     check_magic.unregister(shell)
+    tables.whole_texts(False)
 
 
 def __dir__() -> list[str]:

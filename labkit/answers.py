@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import time
-from base64 import b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -25,11 +24,6 @@ _BADGE = (
 )
 # Between two dollar signs there is no mathematics here; the classes are MathJax 3's and 2's.
 _NO_MATHEMATICS = "labkit-answer mathjax_ignore tex2jax_ignore"
-# The page turns a picture's light and dark round in a dark theme, and its hues back.
-_DARK = (
-    '<style>[data-jp-theme-light="false"] .labkit-chart '
-    "{ filter: invert(0.93) hue-rotate(180deg); }</style>"
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,17 +167,9 @@ class Answer:
             return Note(f"No series. {self.why}")._repr_html_()
         if self.kind == "table":
             return self.table()._repr_html_()
-        from labkit.plots import png
-        from labkit.plots.picture import figure_of, size
+        from labkit.plots.picture import as_html, figure_of
 
-        figure = figure_of(self.axes())
-        data = b64encode(png(figure)).decode()
-        shape = " ".join(f'{name}="{pixels}"' for name, pixels in size(figure).items())
-        alt = html.escape(self._alt(), quote=True)
-        return (
-            f'{_DARK}<img class="labkit-chart" {shape} style="max-width:100%;height:auto" '
-            f'alt="{alt}" src="data:image/png;base64,{data}">'
-        )
+        return as_html(figure_of(self.axes()), self._alt())
 
     def _alt(self) -> str:
         """Say in words what the chart shows."""

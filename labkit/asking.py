@@ -150,8 +150,15 @@ class Asking(ABC):
             LabError: nothing was answered, the run broke off, or it has no end.
         """
         from labkit.comparing import RunTruth, compare
+        from labkit.errors import LabError
         from labkit.traffic.handle import TrafficRun
+        from labkit.traffic.scenario_run import ScenarioRun
 
+        if isinstance(truth, ScenarioRun):
+            raise LabError(
+                "A scenario is several runs, and each has figures of its own.",
+                next_step="compare one of them: lab.compare(lab.runs[-1]).",
+            )
         known = RunTruth(truth) if isinstance(truth, TrafficRun) else truth
         return compare(self._client_now(), known, alive=self._check)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     import pandas as pd
 
@@ -61,6 +62,7 @@ class Marks:
         self._scenarios = scenarios
         self._lock = threading.Lock()
         self._noted: list[Mark] = []
+        self._firing: tuple[float, AbstractSet[str]] | None = None  # when they were seen last
         self._faults_lock = threading.Lock()  # held while an app elsewhere is asked
         self._read: Callable[[], Mapping[str, float]] | None = None
         self._faults: Mapping[str, float] | None = None
@@ -88,6 +90,21 @@ class Marks:
             self._noted.append(mark)
             del self._noted[:-_MOST_NOTED]
         return mark
+
+    def fire(self, firing: Mapping[str, str], when: float) -> None:
+        """Note the alerts that fire since the look before; those of the first look are older.
+
+        Args:
+            firing: the summary of each alert that fires, by its name.
+            when: the moment that is looked at, in unix seconds.
+        """
+        with self._lock:
+            seen_at, before = self._firing or (when, firing.keys())
+            if when < seen_at:
+                return  # another dashboard has looked meanwhile
+            self._firing = (when, set(firing))
+        for name in firing.keys() - before:
+            self.add("alert", name, f"{name} fires: {firing[name]}", when)
 
     def follow(
         self,
@@ -159,7 +176,7 @@ class Marks:
 
 
 def _of_run(run: TrafficRun) -> Mark:
-    text = f"{run.shape!r} of {run.mix.name}"
+    text = f"{run.shape}, mix {run.mix.name}"
     return Mark(run.started_at, run.ended_at, "run", run.name, text)
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 
 _MINUTES, _MINUTES_OF_A_PAST = 5.0, 1440.0
+_MOST_DASHBOARDS = 3  # each asks and draws every few seconds
 
 
 class Showing(ABC):
@@ -37,7 +38,7 @@ class Showing(ABC):
     def __init__(self) -> None:
         super().__init__()
         self._panel: ControlPanel | None = None
-        self._dashboard: tuple[object, Dashboard] | None = None  # and what it was asked for with
+        self._dashboards: list[tuple[object, Dashboard]] = []  # each behind what it was asked with
         self._began: float | None = None  # since when there is data, where that is known
         self._past: tuple[float, float] | None = None  # where it is over: its start and end
 
@@ -69,8 +70,8 @@ class Showing(ABC):
     ) -> Dashboard:
         """Return the live dashboard: charts, alerts, and marks where traffic and faults changed.
 
-        Called again with the same arguments, it is the same dashboard; with others, a new one
-        takes over from it.
+        Called again with the same arguments, it is the same dashboard. A lab has three at most:
+        of more, the one that was asked for first stands still.
 
         Args:
             tiles: what is shown; `labkit.promql.tiles.standard` by default.
@@ -89,9 +90,9 @@ class Showing(ABC):
         tiles = standard(client.scrape_interval) if tiles is None else tiles
         minutes = self._window() if window_minutes is None else window_minutes
         asked = (checked(tiles), minutes, refresh_seconds, theme)
-        before = self._dashboard
-        if before is not None and before[0] == asked:
-            return before[1]
+        for before, dashboard in self._dashboards:
+            if before == asked:
+                return dashboard
         made = Dashboard(
             client,
             tiles,
@@ -105,9 +106,9 @@ class Showing(ABC):
             title=self.name,
         )
         self._closing.callback(made.close)
-        if before is not None:
-            before[1].close(REPLACED)
-        self._dashboard = (asked, made)
+        self._dashboards.append((asked, made))
+        if len(self._dashboards) > _MOST_DASHBOARDS:
+            self._dashboards.pop(0)[1].close(REPLACED)
         return made
 
     def _window(self) -> float:

@@ -18,6 +18,7 @@ MOST_ROWS = 20
 _MOST_COLUMNS = 7  # beyond, what is the same in every row is said once above the table
 _LONGEST_CELL = 60  # characters, in text
 _DIGITS = 6
+_PANDAS_WIDTH, _WIDE = 50, 160  # characters of a cell of a frame, in pandas and with the magics
 _CELL = "padding:.2em 1.2em .2em 0;border:none;background:none;vertical-align:top"
 _HEADING = (
     f"{_CELL};font-weight:600;"
@@ -117,6 +118,18 @@ def of_range(frame: pd.DataFrame) -> Table:
         rows.append([str(column), written(len(known)), *numbers])
     first = str(frame.columns.name or "series")
     return Table([first, *figures], rows, frozenset(figures), len(frame.columns) - len(rows))
+
+
+def whole_texts(on: bool) -> None:
+    """Have pandas show texts of a usual length whole, such as a metric's help; or as it did.
+
+    What somebody else has set stays.
+    """
+    import pandas as pd
+
+    before, after = (_PANDAS_WIDTH, _WIDE) if on else (_WIDE, _PANDAS_WIDTH)
+    if pd.get_option("display.max_colwidth") == before:
+        pd.set_option("display.max_colwidth", after)
 
 
 def written(value: Any) -> str:

@@ -17,6 +17,7 @@ from labkit.comparing.evidence import Evidence, Histogram, gather
 from labkit.comparing.interval import Interval
 from labkit.errors import LabError, WorkerDied
 from labkit.lab import Lab
+from labkit.plots import png
 from labkit.plots.latency import BOUNDARIES, latency
 from labkit.prometheus.server import PrometheusServer
 from labkit.promql.client import Client
@@ -160,12 +161,11 @@ def test_the_chart_counts_every_answer_between_the_boundaries(
 def test_a_cell_shows_the_table_and_the_chart_without_a_kernel(compared: Comparison):
     html = compared._repr_html_()
     assert "data:image/png;base64," in html
-    assert "alt='The true latencies: p50" in html
+    assert 'alt="The true latencies: p50' in html
     assert "sum by (endpoint, le)" in html
     assert repr(compared).count("\n") > 20
     assert "Agrees: a counter's growth between two scrapes is exact." in repr(compared)
-    picture = compared.figure()._repr_png_()  # type: ignore[attr-defined] # a Picture has it
-    assert Image.open(io.BytesIO(picture[0])).width == 2 * 960
+    assert Image.open(io.BytesIO(png(compared.figure()))).width == 2 * 960
 
 
 def test_traffic_of_others_in_the_interval_is_counted_and_named(lab: Lab):

@@ -163,14 +163,14 @@ def test_bad_settings_of_a_dashboard_are_refused_in_words(lab: Lab, settings: di
     with pytest.raises(ValueError, match=r"must|has|is a") as told:
         lab.dashboard(**settings)
     assert words in str(told.value)
-    assert lab._dashboard is None
+    assert not lab._dashboards
 
 
 def test_every_kind_is_among_the_default_tiles_and_all_of_them_answer(lab: Lab):
     assert {tile.kind for tile in TILES} == set(KINDS)
     source = Source(lab._client, TILES)
     try:
-        wait_for(lambda: all(len(c.columns) for c in source.fetch(1).contents))
+        wait_for(lambda: all(isinstance(c, pd.DataFrame) for c in source.fetch(1).contents))
         frame = source.fetch(1)
     finally:
         source.close()
@@ -427,14 +427,18 @@ def test_the_labs_own_alerts_and_runs_are_on_its_dashboard(lab: Lab, tmp_path):
     assert "application/vnd.jupyter.widget-view+json" in dashboard._repr_mimebundle_()
     other = lab.dashboard([UP], refresh_seconds=1)
     assert other is not dashboard
-    assert "taken over" in dashboard.model.status
+    more = [lab.dashboard([UP], refresh_seconds=each) for each in (2, 5)]
+    assert "taken over" in dashboard.model.status, "the fourth ends the first"
+    assert [each.model.open for each in (dashboard, other, *more)] == [False, True, True, True]
+    assert lab.dashboard([UP], refresh_seconds=1) is other
     picture = pixels(other.save(tmp_path / "copy.png").read_bytes())
     assert picture.shape[1] == 2 * (WIDTH + 20)
     assert other.save(tmp_path / "copy.svg").read_text().startswith("<?xml")
     with pytest.raises(ValueError, match="there is no theme"):
         other.figure(theme="pink")
-    other.close()
-    lab._dashboard = None
+    for each in (other, *more):
+        each.close()
+    lab._dashboards.clear()
 
 
 def test_a_copy_has_every_tile_and_the_window(lab: Lab, make):

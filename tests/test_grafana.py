@@ -221,6 +221,10 @@ def test_passwords_and_headers_go_where_grafana_hides_them(tmp_path: Path) -> No
     others = [path for path in tmp_path.rglob("*") if path.is_file() and path != file]
     assert not any("pa%24s" in path.read_text() or "pa$" in path.read_text() for path in others)
     assert sys.platform == "win32" or stat.S_IMODE(file.stat().st_mode) == 0o600
+    plain = write(tmp_path / "plain", Datasource("http://127.0.0.1:9090"))
+    assert all(os.access(path, os.R_OK) and path.stat().st_mode & 0o044 for path in plain), (
+        "a Grafana that runs as a user of its own can read a copy"
+    )
 
 
 @pytest.mark.parametrize("name", ["a$b", "a;b", "it's"])

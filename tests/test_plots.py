@@ -354,11 +354,18 @@ def test_a_notebook_shows_axes_and_figures_as_sharp_pictures():
         image = Image.open(io.BytesIO(data["image/png"]))
         assert metadata["image/png"] == {"width": 800, "height": 320, "alt": "Chart: How many?"}
         assert image.size == (1600, 640)
+        page = data["text/html"]
+        assert '<img class="labkit-chart" width="800" height="320"' in page
+        assert 'alt="Chart: How many?"' in page
+        assert '[data-jp-theme-light="false"] .labkit-chart' in page, "a dark page turns it round"
+    dark = plots.line(over_time({"value": 1.0}), theme="dark")
+    data, _ = DisplayFormatter().format(dark)
+    assert "labkit-chart" not in data["text/html"], "what is dark already stays as it is"
 
 
 def test_show_displays_the_picture_now(capsys: pytest.CaptureFixture[str]):
     plots.show(plots.line(over_time({"value": 1.0})))
-    assert "Image" in capsys.readouterr().out  # outside a notebook IPython prints its name
+    assert "Figure" in capsys.readouterr().out  # outside a notebook IPython prints its name
 
 
 def test_a_theme_covers_the_whole_picture():

@@ -91,7 +91,9 @@ def test_a_scenario_sends_each_step_in_turn_and_tells_of_it(target, worker):
     )
     assert [outcome.stats.responses for outcome in outcomes] == [3, 2]
     assert target.counts["/ok"] == 5
-    assert list(dict.fromkeys(told)) == [("first", False), ("first", True), ("second", False)]
+    first, second = (step.title for step in scenario.steps)
+    assert first == "first: 3 requests in 0.1 s"
+    assert list(dict.fromkeys(told)) == [(first, False), (first, True), (second, False)]
 
 
 def test_a_stop_ends_the_step_that_goes_on_and_leaves_out_the_rest(target, worker):

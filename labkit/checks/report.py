@@ -131,7 +131,7 @@ def _row(finding: Finding) -> str:
     remedy = f"<div><b>→ {html.escape(finding.remedy)}</b></div>" if finding.remedy else ""
     return (
         f"<tr style='background:none'><td {_CELL}>{html.escape(finding.name)}</td>"
-        f"<td {_CELL}><span style='color:{colour}'>{_MARKS[finding.state]}</span> "
-        f"{finding.state}</td>"
+        f"<td {_CELL}><span style='white-space:nowrap'><span style='color:{colour}'>"
+        f"{_MARKS[finding.state]}</span> {finding.state}</span></td>"
         f"<td {_CELL}>{html.escape(finding.detail)}{remedy}</td></tr>"
     )

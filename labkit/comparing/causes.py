@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from labkit.comparing.evidence import Evidence, Histogram
+    from labkit.comparing.truth import Truth
 
 _ROUNDING = 5e-4  # of the truth: less shows in no figure
 _LEAST_FACTOR = 1e-3
@@ -191,7 +192,16 @@ def rate(evidence: Evidence, answer: float) -> str:
             f"It divides {number(counted)} requests, what increase() gives, rather than "
             f"{truth.requests():,} (× {counted / truth.requests():.4f})."
         )
+    parts.append(_steady(truth))
     return " ".join(filter(None, parts)) or "Agrees."
+
+
+def _steady(truth: Truth) -> str:
+    """Say what the sender itself calls its rate, where late answers make that another one."""
+    own = getattr(truth, "steady_rate", None)
+    if own is None or agree(own, truth.requests() / (truth.end - truth.start)):
+        return ""
+    return f"Without the time in which only late answers came, run.stats.rate is {number(own)}."
 
 
 def ratio(evidence: Evidence, endpoint: str | None, truth: float, answer: float) -> str:

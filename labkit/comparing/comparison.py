@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import textwrap
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -136,11 +135,8 @@ class Comparison:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        from labkit.plots.picture import png, size
+        from labkit.plots.picture import as_html
 
-        figure = self.figure()
-        picture = base64.b64encode(png(figure)).decode()
-        width = size(figure)["width"]
         heads = "".join(
             f"<th style='{_cell_style(index)};font-weight:600'>{head}</th>"
             for index, head in enumerate((*_HEADS[:-1], "why"))
@@ -152,8 +148,7 @@ class Comparison:
             "<table style='border-collapse:collapse;table-layout:auto;width:100%;margin:0 0 .8em;"
             "font-variant-numeric:tabular-nums'>"
             f"<thead><tr style='background:none'>{heads}</tr></thead><tbody>{body}</tbody></table>"
-            f"<img alt='{escape(self._described(), quote=True)}' width='{width}' "
-            f"style='max-width:100%;height:auto' src='data:image/png;base64,{picture}'></div>"
+            f"{as_html(self.figure(), self._described())}</div>"
         )
 
     def _described(self) -> str:

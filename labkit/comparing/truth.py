@@ -88,6 +88,11 @@ class RunTruth:
         self._counts: list[tuple[str, str, int]] = list(rows.itertuples(index=False, name=None))
 
     @property
+    def steady_rate(self) -> float:
+        """Its rate while it sent, in responses a second, as ``run.stats.rate`` has it."""
+        return self._stats.rate
+
+    @property
     def endpoints(self) -> list[str]:
         """The paths of its mix, apart from those that were never drawn."""
         return [path for path in self._stats.paths if any(path == row[0] for row in self._counts)]

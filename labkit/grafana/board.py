@@ -40,6 +40,7 @@ _COLUMNS, _GRID, _HEIGHT = 3, 24, 9  # Grafana's grid has 24 columns; a row is 3
 _UNITS = {"requests/s": "reqps", "%": "percent", "s": "s", "requests": "short", "errors": "short"}
 _BASE, _WARNS, _TOO_MUCH = "green", "orange", "red"
 _BY = re.compile(r"\bby\s*\(\s*(\w+)\s*\)")
+_ONE_SERIES = re.compile(r"\s*(sum|avg|max|min|count)\s*\(")
 _SOURCE = models.DataSourceRef(type_val="prometheus", uid=DATASOURCE_UID)
 
 
@@ -129,12 +130,18 @@ def _line(tile: Tile) -> timeseries.Panel:
     )
     label = "quantile" if tile.kind == "quantiles" else ""
     for ref, (name, promql) in _numbered(tile):
-        words = legend(promql, name, label=label)
+        words = legend(promql, name or _lone(tile), label=label)
         panel.with_target(_asked(promql, ref).range().legend_format(words))
     if tile.thresholds_of():
         style = settings.GraphThresholdsStyleMode.DASHED
         panel.thresholds_style(common.GraphThresholdsStyleConfig().mode(style))
     return _dressed(panel, tile)
+
+
+def _lone(tile: Tile) -> str:
+    """Return what the only series of a tile is called: Grafana would write its expression."""
+    promql = "" if len(tile.queries) > 1 else next(iter(tile.queries.values()))
+    return tile.title if _ONE_SERIES.match(promql) and not _BY.search(promql) else ""
 
 
 def _bars(tile: Tile) -> barchart.Panel:

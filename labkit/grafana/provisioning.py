@@ -116,6 +116,11 @@ class Datasource:
     scrape_interval: float = 1.0
     headers: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def has_secrets(self) -> bool:
+        """Whether it holds a password or headers, so that nobody else is to read its file."""
+        return bool(self.headers or urlsplit(self.url).password)
+
     def render(self) -> str:
         """Return the file that provisions it."""
         parts = urlsplit(self.url)
@@ -184,7 +189,10 @@ def write(
     folder = folder.expanduser().absolute()
     texts = _texts(folder, datasource, port, dashboard_json(tiles))
     try:
-        return [_write(folder / name, text) for name, text in texts.items()]
+        return [
+            _write(folder / name, text, secret=name == _DATASOURCE and datasource.has_secrets)
+            for name, text in texts.items()
+        ]
     except OSError as error:
         raise LabError(
             f"The files for Grafana cannot be written in {folder}.",
@@ -224,11 +232,10 @@ def _texts(folder: Path, datasource: Datasource, port: int, board_json: str) -> 
     }
 
 
-def _write(path: Path, text: str) -> Path:
+def _write(path: Path, text: str, *, secret: bool) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f"{path.name}.new")
-    # The datasource may hold a password.
-    new.touch(mode=_FOR_OWNER if path.parts[-3:] == _DATASOURCE.parts else _FOR_ALL)
+    new.touch(mode=_FOR_OWNER if secret else _FOR_ALL)
     new.write_text(text, encoding="utf-8")
     new.replace(path)
     return path

@@ -33,13 +33,17 @@ class ControlPanel:
         self.model = ControlModel(lab)
         self.view = ControlView(self.model, readable_faults(lab), self._ask)
         self._chart = LiveChart(client)
-        self._updater = Updater("labkit-panel", self.model.fail, self.model.refresh)
+        self._updater = Updater("labkit-panel", self.model.fail, self._refresh)
         self._ticker = Ticker(
             "labkit-panel-chart",
             self._draw,
             seconds=lambda: CHART_SECONDS,
             failed=lambda error: self._ask(lambda: self.view.chart_failed(error)),
         )
+
+    def _refresh(self) -> None:
+        self.model.refresh()
+        self.view.follow_faults()
 
     def _ask(self, action: Callable[[], object]) -> None:
         """Queue an action of the person at the panel; return at once."""

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 STOPPED = "The lab has stopped; this is the last picture. labkit.start() starts a new lab."
 _CHOICES = ["window_minutes", "refresh_seconds", "theme", "paused", "moment"]
-REPLACED = "Another dashboard of this lab has taken over; this is the last picture."
+REPLACED = "Three newer dashboards of this lab have taken over; this is the last picture."
 
 
 class Dashboard:

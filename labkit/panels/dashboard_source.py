@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -11,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from labkit.errors import LabError
-from labkit.plots.tiles.face import Failure, View
+from labkit.plots.tiles.face import Failure, Missing, View
+from labkit.promql.emptiness import why_empty, why_empty_range
 from labkit.promql.steps import expand, window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from collections.abc import Set as AbstractSet
 
     from labkit.marks import Marks
     from labkit.promql.client import Client
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 THREADS = 4
 _LOOK_AGAIN_SECONDS = 15.0  # at the faults of an app that did not tell them
 _GROWING_MINUTES = (1.0, 2.0, 3.0, 5.0, 10.0, 15.0, 30.0)
-_SHORT = 300  # characters of a failure that a tile shows
+_SHORT = 170  # characters of each line of a failure that a tile shows
+_REASON_SECONDS = 10.0  # how long the reason for an empty tile stands
 _BETWEEN = " · "
 
 
@@ -50,7 +52,10 @@ class Frame:
     @property
     def outage(self) -> str:
         """Why nothing at all could be asked, if it is the same for every tile; else nothing."""
-        words = {each.words if isinstance(each, Failure) else "" for each in self.contents}
+        words = {
+            each.words if isinstance(each, Failure) and not isinstance(each, Missing) else ""
+            for each in self.contents
+        }
         return words.pop() if len(words) == 1 and len(self.contents) > 1 else ""
 
 
@@ -81,7 +86,7 @@ class Source:
         self._marks = marks
         self._alerts = alerts
         self._look_after = 0.0
-        self._firing: AbstractSet[str] | None = None
+        self._reasons: dict[str, tuple[float, str]] = {}  # why there was nothing, and when
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="labkit-dashboard-ask")
 
     def fetch(self, minutes: float, now: float | None = None) -> Frame:
@@ -97,10 +102,15 @@ class Source:
             [self._pool.submit(self._ask, tile, promql, grid, moment) for promql in _queries(tile)]
             for tile in self._tiles
         ]
-        contents = [
+        answered = [
             content(tile, [answer.result() for answer in answers])
             for tile, answers in zip(self._tiles, asked, strict=True)
         ]
+        explained = [
+            self._pool.submit(self._explained, tile, found, grid, moment)
+            for tile, found in zip(self._tiles, answered, strict=True)
+        ]
+        contents = [each.result() for each in explained]
         looked.result()
         known = alerts.result() if alerts else None
         self._note_alerts(known, when)
@@ -129,6 +139,22 @@ class Source:
         )
         return _attempt(lambda: self._client.query(sent, time=moment))
 
+    def _explained(self, tile: Tile, found: Content, grid: Window, moment: float) -> Content:
+        """Return what a tile shows, or why that is nothing; a reason is kept for a while."""
+        if isinstance(found, Failure) or not _is_empty(found):
+            return found
+        promql = _queries(tile)[0]
+        asked, words = self._reasons.get(promql, (-math.inf, ""))
+        if not 0 <= moment - asked < _REASON_SECONDS:
+            if tile.over_time:
+                words = why_empty_range(
+                    self._client, promql, grid.start_ms / 1000, grid.end_ms / 1000
+                )
+            else:
+                words = why_empty(self._client, promql, moment)
+            self._reasons[promql] = (moment, words)
+        return Missing(_shortened(words))
+
     def _look(self) -> None:
         """Look whether the faults were changed; an app that does not tell is left alone a while."""
         if self._marks is None or time.monotonic() < self._look_after:
@@ -139,15 +165,11 @@ class Source:
             self._look_after = time.monotonic() + _LOOK_AGAIN_SECONDS
 
     def _note_alerts(self, alerts: Content | None, when: float) -> None:
-        """Mark the alerts that fire since the frame before; those of the first are older."""
+        """Mark the alerts that have come to fire."""
         if self._marks is None or alerts is None or isinstance(alerts, Failure):
             return
         rows = alerts[alerts["state"] == "firing"]
-        firing = dict(zip(rows["name"], rows["summary"], strict=True))
-        if self._firing is not None:
-            for name in firing.keys() - self._firing:
-                self._marks.add("alert", name, f"{name} fires: {firing[name]}", when)
-        self._firing = firing.keys()
+        self._marks.fire(dict(zip(rows["name"], rows["summary"], strict=True)), when)
 
     def close(self) -> None:
         """End the threads, after the questions that are under way. Idempotent."""
@@ -182,9 +204,20 @@ def _attempt(ask: Callable[[], pd.DataFrame]) -> Content:
         return ask()
     except LabError as error:
         said = [line for line in error.evidence.splitlines() if line.strip()]
-        return Failure("\n".join([error.message, *said[-1:]])[:_SHORT])
+        # Prometheus's own last line says what is wrong; the query before it can be long.
+        return Failure("\n".join(_shortened(text) for text in [error.message, *said[-1:]]))
     except ValueError as error:  # an expression that makes no sense before it is sent
-        return Failure(str(error)[:_SHORT])
+        return Failure(_shortened(str(error)))
+
+
+def _shortened(text: str) -> str:
+    """Return a text of bounded length, cut between words."""
+    return textwrap.shorten(text, _SHORT, placeholder=" …")
+
+
+def _is_empty(frame: pd.DataFrame) -> bool:
+    """Whether there is no series at all; one without numbers waits for traffic."""
+    return frame.columns.empty or frame.empty
 
 
 def _columns(named: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

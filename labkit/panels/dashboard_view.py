@@ -11,7 +11,7 @@ import ipywidgets as widgets
 from traitlets import link
 
 from labkit.panels.dashboard_model import REFRESH_SECONDS, THEMES
-from labkit.plots.colours import DARK, LIGHT
+from labkit.plots.colours import BLUE, DARK, LIGHT
 from labkit.plots.tiles.board import ALERT_COLOURS, clock_time, mark_line
 from labkit.plots.tiles.face import Failure
 from labkit.plots.tiles.live import HEIGHT, WIDTH
@@ -170,9 +170,11 @@ def _chip(row: Any) -> str:
     name, state, summary = (html.escape(str(row[key])) for key in ("name", "state", "summary"))
     known = state if state in _STATES else "inactive"
     active = state != "inactive" and row["since"] == row["since"]  # NaT is not itself
-    since = f" since {clock_time(row['since'].timestamp())}" if active else ""
+    # Not when it fired: `since` is when its condition came to hold, and then it was pending.
+    since = f" · true since {clock_time(row['since'].timestamp())}" if active else ""
+    tone = " labkit-alert-quiet" if row.get("severity") == "info" else ""
     return (
-        f'<span class="labkit-alert labkit-alert-{known}" title="{summary}">'
+        f'<span class="labkit-alert labkit-alert-{known}{tone}" title="{summary}">'
         f"<b>{name}</b> {state}{since}</span>"
     )
 
@@ -200,6 +202,7 @@ def _colours(theme: Theme) -> str:
         "--jp-layout-color0": theme.paper,
         "--jp-layout-color1": theme.paper,
         "--jp-layout-color2": theme.grid,
+        "--jp-layout-color3": theme.grid,
         "--jp-border-color1": theme.grid,
         "--jp-border-color2": theme.grid,
         "--jp-ui-font-color0": theme.ink,
@@ -211,7 +214,10 @@ def _colours(theme: Theme) -> str:
         "--jp-widgets-input-background-color": theme.paper,
         "--jp-widgets-input-border-color": theme.muted,
     }
-    return "".join(f"{name}:{colour};" for name, colour in names.items())
+    scheme = "dark" if theme is DARK else "light"  # for what the browser draws, such as arrows
+    return (
+        "".join(f"{name}:{colour};" for name, colour in names.items()) + f"color-scheme:{scheme};"
+    )
 
 
 # The kernel cannot know JupyterLab's theme, and it can change. With "auto", the page turns the
@@ -243,6 +249,9 @@ _STYLE = f"""<style>
 .labkit-alert-firing {{ border-color: {ALERT_COLOURS["firing"]};
   background: {ALERT_COLOURS["firing"]}; color: white; }}
 .labkit-alert-firing::before {{ content: "▲"; color: white; }}
+.labkit-alert-firing.labkit-alert-quiet {{ background: none; border-color: {BLUE};
+  color: var(--jp-ui-font-color1); }}
+.labkit-alert-firing.labkit-alert-quiet::before {{ content: "●"; color: {BLUE}; }}
 .labkit-marks {{ color: var(--jp-ui-font-color2); font-size: 12px; line-height: 18px;
   min-height: 90px; font-variant-numeric: tabular-nums; }}
 </style>"""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from labkit.traffic.background import Background
     from labkit.traffic.run import TrafficRun
     from labkit.traffic.scenario_run import ScenarioRun
+    from labkit.traffic.scenarios import Step
     from labkit.traffic.shapes import Shape
 
 MAX_REQUESTS = 100_000
@@ -88,6 +89,7 @@ class ControlModel(HasTraits):
         self._lab = lab
         self._shown: TrafficRun | None = None  # the run whose end has not been shown yet
         self._told_of_death = False
+        self._watched = ""  # what a scenario's step says to watch, while it is on show
         self._looked_at = float("-inf")  # when the background was last looked at
 
     @validate("requests", "seconds", "threads", "spike_seconds")
@@ -111,8 +113,8 @@ class ControlModel(HasTraits):
         """Start traffic, continuous, spike or scenario, or say why not."""
         self.refresh()
         if busy := self._busy():
-            left = f" ({self.time_left})" if self.time_left else ""
-            self.tell(f"A {busy.name} is running{left}: press Stop first, or let it end.")
+            left = f", {self.time_left}" if self.time_left else ""
+            self.tell(f"Already running: {busy.name}{left}. Press Stop first, or let it end.")
         elif kind == "scenario":
             self._try(lambda: self._lab.scenario(self.scenario))
         else:
@@ -213,8 +215,16 @@ class ControlModel(HasTraits):
         if leading is not None:
             self.progress = leading.progress or 0.0
             self.time_left = _time_left(leading) if self.running else ""
-        if scenarios and (step := scenarios[0].step):
-            self.tell(f"{step.title}. Watch: {step.watch}")
+        self._refresh_watch(scenarios[0].step if scenarios else None)
+
+    def _refresh_watch(self, step: Step | None) -> None:
+        """Say what happens in a scenario and what to watch; no longer once it is over."""
+        if step is not None:
+            self._watched = f"{step.title}. Watch: {step.watch}"
+            self.tell(self._watched)
+        elif self._watched and self.notice == self._watched:
+            self._watched = ""
+            self.tell("")
 
     def _refresh_background(self) -> None:
         found = self._lab.background_traffic()
@@ -261,7 +271,8 @@ def _summary(run: TrafficRun, others: int) -> str:
         f"{stats.rate:.1f} responses/s",
     ]
     if lost := stats.timed_out + stats.failed:
-        parts.append(f"without an answer {lost:,}")
+        why = ", ".join(stats.failed_by_reason)
+        parts.append(f"without an answer {lost:,}" + (f" ({why})" if why else ""))
     if others > 0:
         parts.append(f"and {others} more")
     return " · ".join(parts)
@@ -270,4 +281,6 @@ def _summary(run: TrafficRun, others: int) -> str:
 def _background_words(status: Any) -> str:
     if status.running and status.silent_since is not None:
         return f"no answer: {status.last_error}"
-    return f"{status.intensity}, {status.sent:,} sent" if status.running else str(status.state)
+    if status.running:
+        return f"{status.intensity}, {status.sent:,} sent"
+    return "" if status.state == "stopped" else f"ended: {status.state}"

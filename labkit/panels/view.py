@@ -9,6 +9,7 @@ import ipywidgets as widgets
 from traitlets import dlink, link
 
 from labkit.panels import model as limits
+from labkit.plots.picture import DARK_PAGE, LIGHT_CLASS
 from labkit.traffic.mixes import MIXES
 from labkit.traffic.scenarios import SCENARIOS
 from labkit.traffic.shapes import THINK_SECONDS
@@ -25,19 +26,15 @@ _MIX_WORDS = {
     "errors": "errors: /error, /health",
     "timeouts": "timeouts: /slow only",
 }
-# The fields of the app's Faults that have a slider: field, label, highest value.
+# The fields of the app's Faults that have a slider: field, label, highest value (shares in %).
 FAULT_SLIDERS = (
-    ("health_failure_probability", "/health answers 503", 1.0),
-    ("slow_timeout_probability", "/slow times out", 1.0),
+    ("health_failure_probability", "/health answers 503 (%)", 100.0),
+    ("slow_timeout_probability", "/slow times out (%)", 100.0),
     ("slow_max_seconds", "/slow takes up to (s)", 5.0),
 )
+_PERCENT = 100.0
 _WIDTH = 840
 _LEFT, _RIGHT = 430, 370
-# The kernel cannot know JupyterLab's theme, and it can change: the page turns the picture's
-# light and dark round, and its hues back.
-_DARK_THEME = """<style>
-[data-jp-theme-light="false"] .labkit-chart { filter: invert(0.93) hue-rotate(180deg); }
-</style>"""
 
 
 class ControlView:
@@ -54,10 +51,12 @@ class ControlView:
         self._faults = faults
         self._ask = ask
         self._inputs: list[widgets.Widget] = []
+        self._sliders: dict[str, tuple[widgets.FloatSlider, float]] = {}  # and their scale
+        self._faults_seen: dict[str, float] = {}
         self._chart = widgets.Image(
             format="png", layout=widgets.Layout(width=f"{_WIDTH}px", max_width="100%")
         )
-        self._chart.add_class("labkit-chart")
+        self._chart.add_class(LIGHT_CLASS)
         self._chart_note = widgets.HTML()
         columns = widgets.HBox(
             [self._scenarios(), self._app()],
@@ -70,7 +69,7 @@ class ControlView:
                 self._status(),
                 self._chart,
                 self._chart_note,
-                widgets.HTML(_DARK_THEME),
+                widgets.HTML(DARK_PAGE),
             ],
             layout=widgets.Layout(grid_gap="4px", max_width=f"{_WIDTH}px"),
         )
@@ -81,15 +80,15 @@ class ControlView:
     def _scenarios(self) -> widgets.VBox:
         users, length = self._number("threads", limits.MAX_THREADS), self._seconds("spike_seconds")
         count, over = self._number("requests", limits.MAX_REQUESTS), self._seconds("seconds")
-        background = widgets.HTML()
-        dlink((self._model, "background_summary"), (background, "value"), html.escape)
+        background = _words("")
+        dlink((self._model, "background_summary"), (background, "value"), _background_words)
         rows = [
             [self._start("traffic"), count, _words("requests in"), over, _words("s")],
             [self._start("continuous"), _words("one user,"), self._intensity()],
             [self._start("spike"), users, _words("users for"), length, _words("s")],
             [self._start("scenario"), self._scenario()],
-            [self._background(), _words("one user, outlives the notebook"), background],
-            [_words("sent to", 134), self._mix()],
+            [self._background(), background],
+            [_words("sent to", 130), self._mix()],
         ]
         return widgets.VBox([_row(row) for row in rows], layout=_column(_LEFT))
 
@@ -179,24 +178,41 @@ class ControlView:
         return [title, *(self._fault_slider(*spec) for spec in FAULT_SLIDERS)]
 
     def _fault_slider(self, field: str, label: str, highest: float) -> widgets.HBox:
+        scale = _PERCENT if highest == _PERCENT else 1.0
         slider = widgets.FloatSlider(
-            value=getattr(self._faults, field),
+            value=scale * getattr(self._faults, field),
             min=0.0,
             max=highest,
             step=highest / 20,
-            readout_format=".0%" if highest == 1.0 else ".2f",
+            readout_format=".0f" if highest == _PERCENT else ".2f",
             continuous_update=False,
-            layout=_wide(215),
+            layout=_wide(200),
         )
-        slider.observe(lambda change: self._ask(lambda: self._set_fault(field, change)), "value")
+        slider.observe(
+            lambda change: self._ask(lambda: self._set_fault(field, scale, change)), "value"
+        )
         self._inputs.append(slider)
-        return _row([_words(label, 150), slider])
+        self._sliders[field] = (slider, scale)
+        return _row([_words(label, 166), slider])
 
-    def _set_fault(self, field: str, change: Any) -> None:
-        if change["new"] == getattr(self._faults, field):
+    def follow_faults(self) -> None:
+        """Move the sliders where the faults were changed by code; an app elsewhere is not asked."""
+        if not hasattr(self._faults, "on_change"):
+            return
+        for field, (slider, scale) in self._sliders.items():
+            now = getattr(self._faults, field)
+            if now != self._faults_seen.get(field, now):
+                slider.value = scale * now
+            self._faults_seen[field] = now
+
+    def _set_fault(self, field: str, scale: float, change: Any) -> None:
+        wanted = round(change["new"] / scale, 6)
+        if wanted == getattr(self._faults, field):
             return  # put back by us, below
-        if not self._model.set_faults(**{field: change["new"]}):
-            change["owner"].value = getattr(self._faults, field)
+        if self._model.set_faults(**{field: wanted}):
+            self._faults_seen[field] = wanted
+        else:
+            change["owner"].value = scale * getattr(self._faults, field)
 
     # --- What changes -----------------------------------------------------------------------
 
@@ -230,6 +246,12 @@ def _words(text: str, width: int | None = None) -> widgets.HTML:
     """A fixed text of ours between the inputs; it may hold markup."""
     layout = widgets.Layout(width=f"{width}px" if width else "auto", margin="0 4px")
     return widgets.HTML(text, layout=layout)
+
+
+def _background_words(summary: str) -> str:
+    """One line that never wraps: the row below must not move."""
+    words = html.escape(summary or "one user, outlives the notebook")
+    return f"<span style='white-space:nowrap'>{words}</span>"
 
 
 def _status_line(text: str) -> str:

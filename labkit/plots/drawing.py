@@ -198,9 +198,19 @@ def times(frame: pd.DataFrame) -> pd.DatetimeIndex:
 
 def _bar_order(labels: list[dict[str, str]], values: Any) -> Any:
     """Return the longest bar first; buckets stand in their own order."""
-    if all(each.keys() == {"le"} for each in labels):
-        return np.argsort([float(each["le"]) for each in labels], kind="stable")
+    if all("le" in each for each in labels):
+        bounds = [_bound(each["le"]) for each in labels]
+        others = [sorted((k, v) for k, v in each.items() if k != "le") for each in labels]
+        return np.array(sorted(range(len(labels)), key=lambda i: (others[i], bounds[i])), dtype=int)
     return np.argsort(-np.nan_to_num(values, nan=-np.inf), kind="stable")
+
+
+def _bound(le: str) -> float:
+    """Return the upper boundary of a bucket; what is none stands last."""
+    try:
+        return float(le)
+    except ValueError:
+        return math.inf
 
 
 def bar_data(frame: pd.DataFrame) -> tuple[list[dict[str, str]], Any]:

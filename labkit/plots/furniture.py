@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from matplotlib.transforms import ScaledTranslation
 
-from labkit.plots.names import FAMILY, clean
+from labkit.plots.names import FAMILY, clean, wrapped
 from labkit.plots.picture import figure_of
 
 if TYPE_CHECKING:
@@ -56,8 +56,7 @@ def furnish(ax: Axes, theme: Theme, title: str | None) -> None:
     )
     if title:
         room = max(20, int(width_inches(ax) / _TITLE_CHARACTER_INCHES))
-        text = clean(" ".join(title.split()), room)
-        ax.set_title(text, loc="left", **writing(theme.ink, _TITLE))
+        ax.set_title(wrapped(title, room), loc="left", **writing(theme.ink, _TITLE))
 
 
 def label(ax: Axes, theme: Theme, *, x: str = "", y: str = "") -> None:
@@ -124,12 +123,13 @@ def threshold_line(ax: Axes, theme: Theme, value: float, words: str) -> None:
     ax.axhline(value, color=theme.threshold, linewidth=1.1, dashes=(5, 3), zorder=1.8)
     ax.annotate(
         clean(words),
-        (1.0, value),
+        (0.0, value),
         xycoords=ax.get_yaxis_transform(),
-        xytext=(-2, 2),
+        xytext=(3, 2),  # at the left, as what is new comes from the right
         textcoords="offset points",
-        ha="right",
+        ha="left",
         va="bottom",
+        zorder=4,
         **writing(theme.threshold),
         bbox={"facecolor": theme.paper, "edgecolor": "none", "alpha": 0.7, "pad": 1.0},
     )

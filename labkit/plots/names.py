@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 FAMILY = "DejaVu Sans"  # comes with matplotlib, so pictures look the same everywhere
 LONGEST = 40  # characters of a name
 _BETWEEN = " · "
+_ANY_LENGTH = 100_000
 _UNNAMED = {"", "value"}
 
 
@@ -64,6 +66,20 @@ def clean(text: str, longest: int = LONGEST) -> str:
         return shown
     head = (longest - 1) * 2 // 3
     return f"{shown[:head]}…{shown[head + 1 - longest :]}"
+
+
+def wrapped(text: str, width: int, lines: int = 2) -> str:
+    """Return a text on a few lines, each as :func:`clean` makes it; the end of a long one is cut.
+
+    Args:
+        text: what is written.
+        width: characters of a line.
+        lines: how many there are at most.
+    """
+    whole = clean(" ".join(text.split()), _ANY_LENGTH)
+    return "\n".join(
+        textwrap.wrap(whole, width, max_lines=lines, placeholder=" …", break_on_hyphens=False)
+    )
 
 
 def _join(parts: Sequence[str]) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import html
 import io
+from base64 import b64encode
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -16,8 +19,18 @@ CSS_PIXELS_PER_INCH = 100
 DENSITY = 2  # pixels for each CSS pixel: sharp on screens of high density
 _PAD_INCHES = 0.08
 WIDTH_INCHES, HEIGHT_INCHES = 8.0, 3.2
+_HALF = 0.5
 _FAST = 1  # PNG compression level: a fifth of the time of the default for some more bytes
 
+LIGHT_CLASS = "labkit-chart"
+"""The class of a picture on white paper, which :data:`DARK_PAGE` is about."""
+
+# The kernel cannot know the page's theme, and it can change: the page itself turns a picture's
+# light and dark round, and its hues back.
+DARK_PAGE = (
+    f'<style>[data-jp-theme-light="false"] .{LIGHT_CLASS} '
+    "{ filter: invert(0.93) hue-rotate(180deg); }</style>"
+)
 
 _LONGEST_ALT = 300
 
@@ -27,16 +40,15 @@ class Picture(Figure):
 
     theme: Theme
 
-    def _repr_png_(self) -> tuple[bytes, dict[str, int | str]]:
-        return png(self), {**size(self), "alt": described(self)}
+    def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, object], dict[str, object]]:
+        return bundle(self)
 
 
 class PictureAxes(Axes):
     """Matplotlib Axes that a notebook shows as the picture they are part of."""
 
-    def _repr_png_(self) -> tuple[bytes, dict[str, int | str]]:
-        figure = figure_of(self)
-        return png(figure), {**size(figure), "alt": described(figure)}
+    def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, object], dict[str, object]]:
+        return bundle(figure_of(self))
 
 
 def figure(
@@ -113,6 +125,41 @@ def size(figure: Figure) -> dict[str, int]:
     return {"width": round(width), "height": round(height)}
 
 
+def bundle(figure: Figure) -> tuple[dict[str, object], dict[str, object]]:
+    """Return a figure as each kind of place shows it, by media type, and what is said of it."""
+    data, alt = png(figure), described(figure)
+    shown: dict[str, object] = {"text/html": tag(data, figure, alt), "text/plain": alt}
+    return {**shown, "image/png": data}, {"image/png": {**size(figure), "alt": alt}}
+
+
+def as_html(figure: Figure, alt: str) -> str:
+    """Draw a figure and return it as an image of a page, which suits light and dark themes.
+
+    Args:
+        figure: any matplotlib figure.
+        alt: what it shows, in words for those who don't see it.
+    """
+    return tag(png(figure), figure, alt)
+
+
+def tag(data: bytes, figure: Figure, alt: str) -> str:
+    """Return the image of a page that holds a figure's PNG."""
+    shape = " ".join(f'{name}="{pixels}"' for name, pixels in size(figure).items())
+    light = luminance(figure) > _HALF
+    head = f'{DARK_PAGE}<img class="{LIGHT_CLASS}"' if light else "<img"
+    return (
+        f"{head} {shape} "
+        f'style="max-width:100%;height:auto" alt="{html.escape(alt, quote=True)}" '
+        f'src="data:image/png;base64,{b64encode(data).decode()}">'
+    )
+
+
+def luminance(figure: Figure) -> float:
+    """Return how light a figure's paper is, from 0 for black to 1 for white."""
+    red, green, blue = to_rgb(figure.get_facecolor())
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue  # ITU-R BT.709
+
+
 def described(figure: Figure) -> str:
     """Return what a figure shows, in words for those who don't see it: the titles of its charts.
 
@@ -129,10 +176,9 @@ def show(axes: Axes) -> None:
     Args:
         axes: what a chart function returned, or axes of your own.
     """
-    from IPython.display import Image, display
+    from IPython.display import display
 
-    figure = figure_of(axes)
-    display(Image(png(figure), format="png", **size(figure)))  # type: ignore[no-untyped-call] # IPython is untyped
+    display(figure_of(axes))  # type: ignore[no-untyped-call] # IPython is untyped
 
 
 def figure_of(axes: Axes) -> Figure:

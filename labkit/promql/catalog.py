@@ -116,8 +116,6 @@ QUERIES: Mapping[str, Query] = MappingProxyType(
     }
 )
 
-_LONGEST_TITLE = 90
-
 
 def describe(promql: str) -> Query:
     """Return how to draw an expression: as the catalog has it, or as a line with a likely unit."""
@@ -125,8 +123,7 @@ def describe(promql: str) -> Query:
     for query in QUERIES.values():
         if query.promql == text:
             return query
-    title = text if len(text) <= _LONGEST_TITLE else f"{text[: _LONGEST_TITLE - 1]}…"
-    return Query(title, promql, _likely_unit(text), "line")
+    return Query(text, promql, _likely_unit(text), "line")
 
 
 def _likely_unit(promql: str) -> str:

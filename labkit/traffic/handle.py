@@ -195,9 +195,10 @@ class TrafficRun:
         return self._ended.wait(min(_SLICE_SECONDS, max(0.0, left)))
 
     def __repr__(self) -> str:
-        return f"<TrafficRun {self.shape!r} of {self.mix.name}, {self.stats!r}>"
+        return f"<TrafficRun {self.name}: {self.shape}, mix {self.mix.name}; {self.stats!r}>"
 
     def _repr_html_(self) -> str:
-        what = f"<b>{escape(repr(self.shape))}</b> of {escape(self.mix.name)} to {escape(self.url)}"
+        what = f"<b>{escape(self.name)}: {escape(str(self.shape))}</b>"
+        where = f", mix {escape(self.mix.name)}, to {escape(self.url)}"
         error = f"<pre>{escape(str(self.error))}</pre>" if self.error else ""
-        return f"<div>{what}{self.stats._repr_html_()}{error}</div>"
+        return f"<div>{what}{where}{self.stats._repr_html_()}{error}</div>"

@@ -71,6 +71,10 @@ class Controlled(OpenLoop):
         set_checked(self, requests=whole("requests", self.requests))
         set_checked(self, seconds=positive("seconds", self.seconds))
 
+    def __str__(self) -> str:
+        requests = "request" if self.requests == 1 else "requests"
+        return f"{self.requests:,} {requests} in {self.seconds:.3g} s"
+
     @property
     def duration(self) -> float:
         """How long it takes, in seconds."""
@@ -108,6 +112,9 @@ class Constant(OpenLoop):
         set_checked(
             self, rate=positive("rate", self.rate), seconds=positive("seconds", self.seconds)
         )
+
+    def __str__(self) -> str:
+        return f"{self.rate:g} requests a second for {self.seconds:.3g} s"
 
     @property
     def duration(self) -> float:
@@ -151,6 +158,9 @@ class Ramp(OpenLoop):
         set_checked(self, seconds=positive("seconds", self.seconds))
         if self.start == self.end == 0:
             raise ValueError("start and end must not both be 0: that sends nothing")
+
+    def __str__(self) -> str:
+        return f"from {self.start:g} to {self.end:g} requests a second in {self.seconds:.3g} s"
 
     @property
     def duration(self) -> float:
@@ -200,6 +210,12 @@ class Wave(OpenLoop):
         set_checked(self, seconds=positive("seconds", self.seconds))
         if self.high < self.low:
             raise ValueError(f"high must be at least low ({self.low:g}), not {self.high:g}")
+
+    def __str__(self) -> str:
+        return (
+            f"between {self.low:g} and {self.high:g} requests a second, up and down in "
+            f"{self.period:.3g} s, for {self.seconds:.3g} s"
+        )
 
     @property
     def duration(self) -> float:
@@ -274,6 +290,9 @@ class Chain(OpenLoop):
             for start in part.starts():
                 yield begin + start
             begin += part.duration
+
+    def __str__(self) -> str:
+        return ", then ".join(map(str, self.parts))
 
     def __repr__(self) -> str:
         first, *rest = map(repr, self.parts)

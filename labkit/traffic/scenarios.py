@@ -28,18 +28,25 @@ class Step:
     """One run of a scenario.
 
     Args:
-        title: what happens.
+        what: what happens, in a word or two.
         watch: what can be seen meanwhile, and with which query.
         shape: what is sent when; it has an end.
         mix: to which endpoints, by name.
         pause_seconds: how long it is quiet afterwards, so that charts show where it ended.
+        where: what is to be said of the endpoints.
     """
 
-    title: str
+    what: str
     watch: str
     shape: Shape
     mix: str = "everyday"
     pause_seconds: float = 0.0
+    where: str = ""
+
+    @property
+    def title(self) -> str:
+        """What happens, and how much of it: "Timeouts: 5 users for 20 s on /slow"."""
+        return " ".join(filter(None, [f"{self.what}: {self.shape}", self.where]))
 
     @property
     def seconds(self) -> float:
@@ -87,38 +94,40 @@ class Scenario:
 
 
 _BASIC = Step(
-    title="Basic traffic: 120 requests in 30 s",
+    what="Basic traffic",
     watch="the request rate rises to 4 a second: sum(rate(flask_requests_total[30s]))",
     shape=Controlled(120, 30.0),
 )
 _ERRORS = Step(
-    title="An error burst: 160 requests in 20 s, four of five to /error",
+    what="An error burst",
     watch="errors of four types appear: sum by (error_type) (rate(flask_errors_total[30s]))",
     # Over the two minutes that HighErrorRate looks at, more than one request a second.
     shape=Controlled(160, 20.0),
     mix="errors",
+    where="four of five to /error",
 )
 _TIMEOUTS = Step(
-    title="Timeouts: 5 users on /slow for 20 s",
+    what="Timeouts",
     watch="p95 climbs to 2 s: histogram_quantile(0.95, sum by (le) "
     "(rate(flask_request_duration_seconds_bucket[30s])))",
     shape=Spike(5, 20.0),
     mix="timeouts",
+    where="on /slow",
 )
 _HEAVY = (
     Step(
-        title="Heavy traffic builds up: from 5 to 60 requests a second in 10 s",
+        what="Heavy traffic builds up",
         watch="the rate climbs in a line: sum(rate(flask_requests_total[15s]))",
         shape=Ramp(5.0, 60.0, 10.0),
     ),
     Step(
-        title="Heavy traffic: 20 users who never wait, 20 s",
+        what="Heavy traffic",
         watch="requests in progress, the saturation: flask_requests_in_progress",
         shape=Spike(20, 20.0),
     ),
 )
 _CALM = Step(
-    title="Back to normal: 80 requests in 20 s",
+    what="Back to normal",
     watch="the error ratio falls back while its window passes: "
     "flask_error_rate, beside sum(rate(flask_errors_total[30s]))",
     shape=Controlled(80, 20.0),
@@ -152,12 +161,15 @@ class Send(Protocol):
     def __call__(self, shape: Shape, *, mix: str) -> TrafficRun: ...  # noqa: D102 - see the class
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Outcome:
     """What came of one step."""
 
     step: Step
     stats: Stats
+
+    def __repr__(self) -> str:
+        return f"<{self.step.title}: {self.stats!r}>"
 
 
 def run_scenario(

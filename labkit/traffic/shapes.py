@@ -88,6 +88,11 @@ class Spike(ClosedLoop):
         """How many users there are."""
         return self.threads
 
+    def __str__(self) -> str:
+        return (
+            f"{self.threads:,} {'user' if self.threads == 1 else 'users'} for {self.seconds:.3g} s"
+        )
+
     def think_seconds(self, generator: random.Random) -> Iterator[float]:  # noqa: ARG002 - fixed
         """Yield zeros: these users never wait."""
         return repeat(0.0)
@@ -118,6 +123,9 @@ class Continuous(ClosedLoop):
     def users(self) -> int:
         """One."""
         return 1
+
+    def __str__(self) -> str:
+        return f"one user, {self.intensity} intensity"
 
     def think_seconds(self, generator: random.Random) -> Iterator[float]:
         """Yield evenly distributed waits, in seconds."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.patches import Rectangle
 
-from labkit.plots.colours import strokes
+from labkit.plots.colours import STATUS_CLASSES, strokes
 from labkit.plots.drawing import bar_data
 from labkit.plots.furniture import number, writing
 from labkit.plots.names import clean, names
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _MOST = 9
 _THICK = 0.56  # of a row
 _VALUE_PIXELS = 60
+_CLASSES = {"5xx": "5xx: the server's", "4xx": "4xx: the client's"}
 
 
 class BarsFace(Face):
@@ -52,7 +53,7 @@ class BarsFace(Face):
         shown = [clean(written[i], 24) or "all" for i in self._order]
         self.sheet.heading(self.tile.title, self.tile.unit_of())
         left = 24 + max(width_of(name) for name in shown)
-        self._axes = axes = self.sheet.axes(left=left, right=_VALUE_PIXELS, top=44, bottom=18)
+        self._axes = axes = self.sheet.axes(left=left, right=_VALUE_PIXELS, top=44, bottom=26)
         axes.set(xlim=(0, self._top), ylim=(max(len(shown), 4) - 0.5, -0.5))
         colours = strokes(labels, self.theme)
         self._bars, self._values = [], []
@@ -64,8 +65,19 @@ class BarsFace(Face):
             self._values.append(self._beside(row, 6, "", self.theme.ink, "left"))
         for limit in self.tile.thresholds_of():
             axes.axvline(limit, color=self.too_much(limit), linewidth=1.1, dashes=(5, 3))
+        if any("error_type" in each for each in labels):
+            self._classes()
         if self._more:
             self.sheet.text(14, 8, f"+{self._more} more", self.theme.muted)
+
+    def _classes(self) -> None:
+        """Say at the bottom which colour is which class of status."""
+        x = self.sheet.width - 14.0
+        for name, words in reversed(_CLASSES.items()):
+            x -= width_of(words)
+            self.sheet.text(x, 8, words, self.theme.muted)
+            self.sheet.line((x - 14, x - 6), (12, 12), color=STATUS_CLASSES[name], linewidth=5)
+            x -= 26
 
     def move(self, frame: pd.DataFrame, view: View) -> None:  # noqa: ARG002 - as declared
         """Give each bar its length and its number."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 NOTHING = "Nothing to show yet: traffic makes it move, for example lab.spike()."
 _LONGEST_WORDS = 400
+_MOST_LINES = 8
 
 
 class Declared(Protocol):
@@ -67,6 +68,11 @@ class Failure:
     """Why a tile has nothing to draw, in words."""
 
     words: str
+
+
+@dataclass(frozen=True)
+class Missing(Failure):
+    """Why a query that was answered has no series."""
 
 
 class Face(ABC):
@@ -136,6 +142,8 @@ class Face(ABC):
         return self.too_much(value) or GREEN
 
     def _instead(self, content: pd.DataFrame | Failure) -> tuple[str, str, str] | None:
+        if isinstance(content, Missing):
+            return "No data", content.words, self.theme.ink
         if isinstance(content, Failure):
             return "Query failed", content.words, self.theme.threshold
         if self.is_empty(content):
@@ -149,8 +157,9 @@ class Face(ABC):
         middle, above = sheet.width / 2, sheet.height * 0.62
         sheet.text(middle, above, title, colour, TITLE_POINTS, ha="center", fontweight="bold")
         room = int((sheet.width - 40) / CHARACTER_PIXELS)
-        lines = [clean(line, _LONGEST_WORDS) for line in words.splitlines()]
-        text = "\n".join(textwrap.fill(line, room) for line in lines[:6])
+        cleaned = [clean(line, _LONGEST_WORDS) for line in words.splitlines()]
+        lines = [part for line in cleaned for part in textwrap.wrap(line, room)]
+        text = "\n".join(lines[:_MOST_LINES])
         sheet.text(
             middle, above - 12, text, self.theme.muted, ha="center", va="top", linespacing=1.35
         )

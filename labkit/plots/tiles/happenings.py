@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 SIGNS = {"run": "▶", "scenario": "▶", "faults": "◆", "app": "■", "alert": "▲", "incident": "✕"}
 # Who is named where there is no room for all; a scenario's runs say more than it does.
-_RANK = {"alert": 0, "incident": 1, "app": 2, "faults": 3, "run": 4, "scenario": 5}
+_RANK = {"alert": 0, "incident": 0, "scenario": 2}
+_USUAL_RANK = 1
 _POINTS = 7.6
 _GAP = 8  # pixels between two
 _LANES, _LANE = 2, 13  # rows of words above the axes, and the height of one
@@ -109,10 +110,10 @@ class Happenings:
         return Text(share, 1.0, words, transform=self._lanes[lane], clip_on=False, **style)
 
     def _named(self, marks: Sequence[Happening], view: View) -> list[Text]:
-        """Name the marks that there is room for: the rarer kinds first, then the newer ones."""
+        """Name the marks that there is room for: alerts first, then the newest, as the cause."""
         taken: list[tuple[int, float, float]] = []  # lane, left and right end
         made = []
-        for mark in sorted(marks, key=lambda each: (_RANK.get(each.kind, 0), -each.time)):
+        for mark in sorted(marks, key=_urgency):
             for lane, left, words in self._places(mark, view):
                 right = left + width_of(words, _POINTS)
                 if all(
@@ -137,6 +138,10 @@ class Happenings:
         if mark.kind == "faults":
             return PURPLE
         return VERMILLION if mark.kind in {"app", "alert"} else self._theme.muted
+
+
+def _urgency(mark: Happening) -> tuple[int, float]:
+    return (_RANK.get(mark.kind, _USUAL_RANK), -mark.time)
 
 
 def _words(mark: Happening, *, sign_last: bool = False) -> str:

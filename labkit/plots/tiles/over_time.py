@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
     import pandas as pd
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.text import Text
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 _LEFT, _RIGHT, _TOP, _UNDER = 52, 16, 62, 35
 # Of the legend, in pixels: a row; a stroke and a value beside a name; room between.
-_ROW, _SWATCH, _VALUE, _GAP, _MOST_SPARE = 17, 17, 58, 14, 24
+_ROW, _SWATCH, _VALUE, _GAP, _MOST_SPARE = 17, 25, 58, 12, 24
 _MOST_ROWS, _LONGEST_NAME, _MARGIN = 2, 26, 14
 _HOUR, _DAY = 3600, 86_400
 _TICK_SECONDS = (
@@ -76,8 +77,7 @@ class OverTimeFace(Face):
             left=_LEFT, right=_RIGHT, top=_TOP, bottom=_UNDER + _ROW * self._rows
         )
         self._scale()
-        for limit in self.tile.thresholds_of():
-            self._threshold(limit)
+        self._limits = [self._threshold(limit) for limit in self.tile.thresholds_of()]
         named = len(entries)
         self._lines = [self._line(stroke) for stroke in chosen[:named]]
         self._lines += [self._line(None) for _ in chosen[named:]]
@@ -85,8 +85,9 @@ class OverTimeFace(Face):
         self._latest = self._legend(entries)
         self._ticks = [self._tick() for _ in range(_MOST_TICKS + 1)]
         if more := len(chosen) - named:
+            y = _ROW * self._rows + 6  # above the legend, whose rows are full
             self.sheet.text(
-                self.sheet.width - _RIGHT, 4, f"+{more} more", self.theme.muted, ha="right"
+                self.sheet.width - _RIGHT, y, f"+{more} more", self.theme.muted, ha="right"
             )
         self._happenings = Happenings(self._axes, self.sheet)
 
@@ -108,7 +109,8 @@ class OverTimeFace(Face):
             text.set_text(_last(column))
         marks = self._happenings.show(view)
         area = [] if self._area is None else [self._area]
-        self.moving = [*ticks, *area, *marks, *self._lines, *self._latest]
+        # The words of a threshold come last: lines would hide them.
+        self.moving = [*ticks, *area, *marks, *self._lines, *self._limits, *self._latest]
 
     def _scale(self) -> None:
         axes, theme = self._axes, self.theme
@@ -132,10 +134,11 @@ class OverTimeFace(Face):
                 shown.append(text)
         return shown
 
-    def _threshold(self, limit: float) -> None:
+    def _threshold(self, limit: float) -> Artist:
+        """Draw the line of a threshold, and return its words."""
         colour = self.too_much(limit) or self.theme.threshold
         self._axes.axhline(limit, color=colour, linewidth=1.1, dashes=(5, 3), zorder=1.8)
-        self._axes.annotate(
+        return self._axes.annotate(
             f"{number(limit)} {self.tile.unit_of()}".strip(),
             (0.0, limit),  # at the left, as what is new comes from the right
             xycoords=self._axes.get_yaxis_transform(),

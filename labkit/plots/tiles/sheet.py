@@ -12,7 +12,7 @@ from matplotlib.text import Text
 from matplotlib.transforms import Affine2D
 
 from labkit.plots.furniture import number, writing
-from labkit.plots.names import FAMILY, clean
+from labkit.plots.names import FAMILY, clean, wrapped
 from labkit.plots.picture import CSS_PIXELS_PER_INCH, PictureAxes
 
 if TYPE_CHECKING:
@@ -119,6 +119,6 @@ class Sheet:
         """Write a title at the top left, and what is measured at the right."""
         y = self.height - 22
         room = int((self.width - 30 - CHARACTER_PIXELS * len(unit)) / (CHARACTER_PIXELS * 1.25))
-        self.text(14, y, clean(title, room), self.theme.ink, TITLE_POINTS, fontweight="bold")
+        self.text(14, y, wrapped(title, room, 1), self.theme.ink, TITLE_POINTS, fontweight="bold")
         if unit:
             self.text(self.width - 14, y, clean(unit), self.theme.muted, ha="right")
