@@ -436,6 +436,8 @@ def test_the_labs_own_alerts_and_runs_are_on_its_dashboard(lab: Lab, tmp_path):
     assert other.save(tmp_path / "copy.svg").read_text().startswith("<?xml")
     with pytest.raises(ValueError, match="there is no theme"):
         other.figure(theme="pink")
+    with pytest.raises(ValueError, match="columns must be 1 to 4, not 0"):
+        other.figure(columns=0)
     for each in (other, *more):
         each.close()
     lab._dashboards.clear()
@@ -444,6 +446,7 @@ def test_the_labs_own_alerts_and_runs_are_on_its_dashboard(lab: Lab, tmp_path):
 def test_a_copy_has_every_tile_and_the_window(lab: Lab, make):
     dashboard = make(None, marks=lab.marks, title="Tuesday's load test")
     figure = dashboard.figure("dark")
+    assert figure.get_figwidth() == pytest.approx((2 * WIDTH + 30) / 100), "two tiles in a row"
     words = [text.get_text() for text in figure.findobj(lambda a: hasattr(a, "get_text"))]
     for tile in TILES:
         assert tile.title in words

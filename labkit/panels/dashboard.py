@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 STOPPED = "The lab has stopped; this is the last picture. labkit.start() starts a new lab."
 _CHOICES = ["window_minutes", "refresh_seconds", "theme", "paused", "moment"]
+_MOST_COLUMNS = 4
 REPLACED = "Three newer dashboards of this lab have taken over; this is the last picture."
 
 
@@ -96,16 +97,19 @@ class Dashboard:
         """How many frames were left out because the one before took too long."""
         return self._ticker.skipped
 
-    def figure(self, theme: str | None = None) -> Figure:
+    def figure(self, theme: str | None = None, columns: int = 2) -> Figure:
         """Draw what there is to see now as one figure, for a report.
 
         Args:
             theme: light or dark; the dashboard's own by default, light where that is auto.
+            columns: tiles in a row, 1 to 4. Two are as wide as a notebook's page.
 
         Raises:
-            ValueError: there is no such theme.
+            ValueError: there is no such theme, or there are not that many columns.
             LabError: nothing was ever seen.
         """
+        if columns not in range(1, _MOST_COLUMNS + 1):
+            raise ValueError(f"columns must be 1 to {_MOST_COLUMNS}, not {columns!r}")
         frame = self._ask() if self.model.open else self._frame
         if frame is None:
             raise LabError(
@@ -119,12 +123,13 @@ class Dashboard:
             title=self._title,
             theme=theme or _drawn(self.model.theme),
             alerts=_states(frame),
+            columns=columns,
         )
 
-    def save(self, path: str | Path, theme: str | None = None) -> Path:
+    def save(self, path: str | Path, theme: str | None = None, columns: int = 3) -> Path:
         """Save `figure` as a file, PNG, SVG or PDF by its name; return its path."""
         target = Path(path)
-        figure = self.figure(theme)
+        figure = self.figure(theme, columns)
         if target.suffix.lower() == ".png":
             target.write_bytes(plots.png(figure))
         else:

@@ -28,7 +28,7 @@ _MIX_WORDS = {
 }
 # The fields of the app's Faults that have a slider: field, label, highest value (shares in %).
 FAULT_SLIDERS = (
-    ("health_failure_probability", "/health answers 503 (%)", 100.0),
+    ("health_failure_probability", "/health fails (%)", 100.0),
     ("slow_timeout_probability", "/slow times out (%)", 100.0),
     ("slow_max_seconds", "/slow takes up to (s)", 5.0),
 )

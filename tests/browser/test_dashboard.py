@@ -56,7 +56,7 @@ def test_dashboard_shows_a_spike_and_the_alert_that_it_sets_off(
     lab_page.wait_until(lambda: "pending" in state(alert), 20)
     picture(lab_page, dashboard, "spike", "Dark")
     lab_page.wait_until(lambda: dashboard.locator(FIRING).count(), 30)
-    assert "firing since" in state(alert)
+    assert "firing · true since" in state(alert)
     assert dashboard.get_by_text("health_failure_probability 0.2 → 0.6").is_visible()
     picture(lab_page, dashboard, "firing", "Dark", "Light")
     lab_page.resize("1920")

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from labkit.plots.tiles.face import Declared, Failure, Happening, View
 
 ALERT_COLOURS = {"firing": VERMILLION, "pending": ORANGE, "inactive": GREEN}
-_COLUMNS = 3
 _GAP, _HEAD, _LINE = 10, 66, 17
 _MOST_MARKS = 8
 
@@ -36,8 +35,9 @@ def board(
     title: str,
     theme: str = "light",
     alerts: Sequence[tuple[str, str]] = (),
+    columns: int = 3,
 ) -> Figure:
-    """Draw a frame of a dashboard as one figure, three tiles in a row.
+    """Draw a frame of a dashboard as one figure.
 
     Args:
         tiles: what each tile is.
@@ -46,9 +46,10 @@ def board(
         title: what stands on top.
         theme: light or dark.
         alerts: the name and the state of each alert.
+        columns: how many tiles stand in a row.
     """
     colours = theme_named(theme)
-    columns = min(_COLUMNS, len(tiles))
+    columns = min(columns, len(tiles))
     rows = -(-len(tiles) // columns)
     listed = list(view.marks)[-_MOST_MARKS:]
     foot = _GAP + _LINE * len(listed) + (_GAP if listed else 0)
