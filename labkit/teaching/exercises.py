@@ -90,6 +90,7 @@ class Exercise:
         moments: when it is evaluated, in seconds before the end of the history.
         quiet: further moments, at which the reference may be empty.
         any_labels: whether one value is asked for, whatever labels it carries.
+        names: whether the metric's name, ``__name__``, counts like any other label.
         live: whether it is about the running lab, and marked there as well.
         tolerance: how far from the reference a value may be.
         unit: of a number.
@@ -114,6 +115,7 @@ class Exercise:
     moments: tuple[int, ...] = ()
     quiet: tuple[int, ...] = ()
     any_labels: bool = False
+    names: bool = False
     live: bool = False
     tolerance: Tolerance = Tolerance()
     unit: str = ""

@@ -43,7 +43,8 @@ def mark(
 
     A query is right when it has the same series and values as the reference, within the
     exercise's tolerance, at every moment and on every ground. Labels that are the same all over
-    the data, ``__name__`` and the order do not count; NaN is never right.
+    the data and the order do not count, nor does ``__name__`` where the exercise is not about
+    names; NaN is never right.
 
     Args:
         exercise: what was asked.

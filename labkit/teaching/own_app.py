@@ -15,11 +15,10 @@ _END = 1_769_817_600.0  # 2026-01-31T00:00Z, as the other histories
 _HOURS = 2
 _INTERVAL = 15
 _OFFSET_SECONDS = 2  # scrapes lie off the minute, as everywhere
-_VERSION = 1
+_VERSION = 2
 _ROUTES = ("/", "/orders", "/orders/<id>", "/login", "/search")
 _STATUSES = ("200", "404", "500")
-_WORKERS = 9
-_INSTANCES = {"mine-1": "1.4.0", "mine-2": "1.5.0"}
+_INSTANCES = ("mine-1", "mine-2")
 
 
 class OwnFamily(NamedTuple):
@@ -54,10 +53,16 @@ class OwnApp:
 
     Args:
         seed: where chance starts.
+        workers: how many each instance has.
+        versions: which one each of the two instances runs.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(
+        self, seed: int, *, workers: int = 9, versions: tuple[str, str] = ("1.4.0", "1.5.0")
+    ) -> None:
         self.seed = seed
+        self.workers = workers
+        self.versions = versions
         self.start = _END - _HOURS * 3600
         self.end = _END
         self.interval = float(_INTERVAL)
@@ -73,7 +78,8 @@ class OwnApp:
         """What tells its samples from any other's."""
         import hashlib
 
-        return hashlib.sha256(f"own app {_VERSION} {self.seed}".encode()).hexdigest()
+        words = f"own app {_VERSION} {self.seed} {self.workers} {self.versions}"
+        return hashlib.sha256(words.encode()).hexdigest()
 
     def chunks(self) -> Iterator[OwnChunk]:
         """Give everything in one chunk."""
@@ -93,7 +99,8 @@ class OwnApp:
         from labkit.history import chance
 
         count = len(self._times_ms)
-        for number, (instance, version) in enumerate(_INSTANCES.items(), 1):
+        running = zip(_INSTANCES, self.versions, strict=True)
+        for number, (instance, version) in enumerate(running, 1):
             own = {"job": "mine", "instance": instance}
             generator = chance.stream(self.seed, number, chance.COUNTS)
             for place, route in enumerate(_ROUTES):
@@ -103,7 +110,7 @@ class OwnApp:
                     labels = {"route": route, "status": status, **own}
                     total = counts.cumsum().astype(np.float64)
                     yield OwnSeries("mine_requests", "mine_requests_total", labels, total)
-            for worker in range(_WORKERS):
+            for worker in range(self.workers):
                 waiting = chance.poisson(generator, np.full(count, 1.0 + worker))
                 labels = {"worker": f"w{worker + 1}", **own}
                 values = waiting.astype(np.float64)

@@ -29,7 +29,8 @@ class Result:
         time: the moment, in unix seconds.
         kind: ``vector``, ``scalar``, ``matrix`` or ``string``, as the server calls it.
         series: the values by labels, without those that are the same all over the data and
-            without ``__name__``. A scalar is one series without labels. Empty for other kinds.
+            without ``__name__`` unless it is asked for. A scalar is one series without labels.
+            Empty for other kinds.
         doubled: whether two series are the same once those labels are left out.
     """
 
@@ -71,6 +72,7 @@ class Ground:
         instances: how many instances of the app there are.
         live: whether they are of a lab that runs, so that they are never twice the same.
         any_labels: whether one value is asked for, whatever labels it carries.
+        names: whether ``__name__`` counts as any other label.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class Ground:
         instances: int = 1,
         live: bool = False,
         any_labels: bool = False,
+        names: bool = False,
     ) -> None:
         self.client = client
         self.moments = tuple(moments)
@@ -89,9 +92,12 @@ class Ground:
         self.instances = instances
         self.live = live
         self.any_labels = any_labels
-        self._known: dict[tuple[str, float], Result] = {}
+        self.names = names
+        self._known: dict[tuple[str, float, bool], Result] = {}
 
-    def at(self, moments: Iterable[float], *, any_labels: bool = False) -> Ground:
+    def at(
+        self, moments: Iterable[float], *, any_labels: bool = False, names: bool = False
+    ) -> Ground:
         """Return the same data at other moments; what is known of it is shared."""
         other = Ground(
             self.client,
@@ -100,6 +106,7 @@ class Ground:
             instances=self.instances,
             live=self.live,
             any_labels=any_labels,
+            names=names,
         )
         other._known = self._known
         other.constant = self.constant
@@ -119,9 +126,10 @@ class Ground:
             QueryError: the server refuses it or is not reached.
         """
         for time in self.moments:
-            if (promql, time) not in self._known:
-                self._known[promql, time] = self._ask(promql, time)
-        return [self._read(self._known[promql, time]) for time in self.moments]
+            key = (promql, time, self.names)
+            if key not in self._known:
+                self._known[key] = self._ask(promql, time)
+        return [self._read(self._known[promql, time, self.names]) for time in self.moments]
 
     def given(self, promql: str) -> list[Result]:
         """Return what an answer gives at each moment.
@@ -150,9 +158,10 @@ class Ground:
             return Result(time, kind, {frozenset(): float(result[1])})
         if kind != "vector":
             return Result(time, kind)
+        left_out = self.constant - {_NAME} if self.names else self.constant
         series = {
             frozenset(
-                (name, value) for name, value in each["metric"].items() if name not in self.constant
+                (name, value) for name, value in each["metric"].items() if name not in left_out
             ): float(each["value"][1]) if "value" in each else math.nan
             for each in result
         }

@@ -22,7 +22,7 @@ _NEEDED = {"id", "level", "kind", "title", "task", "hints", "explanation"}
 _MAY = {
     "query": {
         *("answer", "also_right", "wrong", "history", "moments", "quiet"),
-        *("any_labels", "live", "tolerance"),
+        *("any_labels", "names", "live", "tolerance"),
     },
     "rule": {"answer", "also_right", "wrong", "given", "history", "moments", "quiet"},
     "number": {"answer", "also_right", "wrong", "tolerance", "unit"},
@@ -106,6 +106,7 @@ def _exercise(told: Any, shared: Mapping[str, Any]) -> Exercise:
         moments=_moments(told.get("moments", shared.get("moments"))) if on_data else (),
         quiet=_moments(told["quiet"]) if "quiet" in told else (),
         any_labels=_is(bool, told.get("any_labels", False), "any_labels"),
+        names=_is(bool, told.get("names", False), "names"),
         live=_is(bool, told.get("live", False), "live"),
         tolerance=_tolerance(told.get("tolerance", {})),
         unit=_text(told["unit"], "unit") if "unit" in told else "",

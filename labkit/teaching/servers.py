@@ -70,7 +70,10 @@ class Servers:
         offsets = exercise.moments + exercise.quiet
         end = past(exercise.history).end
         moments = [end - each for each in offsets]
-        data = [each.at(moments, any_labels=exercise.any_labels) for each in (seen, twin)]
+        data = [
+            each.at(moments, any_labels=exercise.any_labels, names=exercise.names)
+            for each in (seen, twin)
+        ]
         if not exercise.live:
             return data
         if lab is None:
@@ -178,7 +181,7 @@ class Servers:
                 next_step="send traffic, such as lab.traffic(), wait until it shows, and check "
                 "again.",
             )
-        return ground.at(there, any_labels=exercise.any_labels)
+        return ground.at(there, any_labels=exercise.any_labels, names=exercise.names)
 
     def __enter__(self) -> Servers:
         return self
