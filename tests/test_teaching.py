@@ -26,6 +26,7 @@ from labkit.promql.client import Client
 from labkit.teaching import desk, material
 from labkit.teaching.exercises import COURSES, Tolerance, all_exercises, find
 from labkit.teaching.marking import is_empty, mark
+from labkit.teaching.part import Part
 from labkit.teaching.record import Record, Standing, attempted, hinted, revealed
 from labkit.teaching.results import Difference, Ground, Result, alike, differences, distance, same
 from labkit.teaching.schema import read
@@ -415,7 +416,7 @@ def test_each_history_has_a_twin_that_differs_and_is_named():
 
 def test_a_part_of_a_history_keeps_its_samples():
     whole = History(days=1, seed=3)
-    part = material.Part(whole, hours=2, every=2, without=["flask_request_duration_seconds"])
+    part = Part(whole, hours=2, every=2, without=["flask_request_duration_seconds"])
     (chunk,) = part.chunks()
     kept = {(each.name, *sorted(each.labels.items())): each.values for each in chunk.series}
     (all_of_it,) = whole.chunks()
@@ -445,7 +446,7 @@ def live(
     whole = History(
         days=1, end=end, interval=10, deploys=[], incidents=[ErrorBurst("2h", "2h", ratio=0.3)]
     )
-    past = material.Part(whole, hours=1)
+    past = Part(whole, hours=1)
     servers = servers_on(prometheus_binary, folder / "cache")
     servers._store(past, folder / "data", prometheus_binary, None)
     with (

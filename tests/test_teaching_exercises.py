@@ -10,6 +10,7 @@ import pytest
 from labkit.teaching.exercises import all_exercises
 from labkit.teaching.marking import mark
 from labkit.teaching.results import distance
+from tests import lucky_answers
 from tests.teaching_grounds import all_servers
 
 if TYPE_CHECKING:
@@ -126,6 +127,29 @@ def test_a_number_typed_in_fails_on_the_twin(servers: Mapping[str, Servers]):
     assert mark(exercise, f"vector({value!r})", [seen]).right
     plain = replace(exercise, wrong=())
     assert mark(plain, f"scalar({exercise.answer})", [seen, twin]).right
+
+
+@pytest.mark.parametrize(("id_", "answer"), lucky_answers.LUCKY)
+def test_a_lucky_answer_is_not_right(id_: str, answer: str, servers: Mapping[str, Servers]):
+    exercise = all_exercises()[id_]
+    assert not lucky_answers.is_right(exercise, answer, on_histories(exercise, servers))
+
+
+@pytest.mark.parametrize(
+    "exercise",
+    [each for each in all_exercises().values() if each.history],
+    ids=lambda each: each.id,
+)
+def test_what_misses_the_point_of_an_exercise_is_not_right(
+    exercise: Exercise, servers: Mapping[str, Servers]
+):
+    grounds = on_histories(exercise, servers)
+    right = {
+        answer
+        for answer in lucky_answers.made(exercise, grounds)
+        if lucky_answers.is_right(exercise, answer, grounds)
+    }
+    assert right == {answer for id_, answer in lucky_answers.HONEST if id_ == exercise.id}
 
 
 @pytest.mark.parametrize(
