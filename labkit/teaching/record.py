@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import tempfile
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from labkit import locking
@@ -77,11 +79,9 @@ class Record:
         except (OSError, ValueError) as error:
             raise self._unusable(str(error)) from error
         try:
-            if told["version"] != _VERSION:
-                raise self._unusable(f"it is of version {told['version']}, not {_VERSION}")
-            return {str(key): _standing(each) for key, each in told["exercises"].items()}
-        except (KeyError, TypeError, AttributeError) as error:
-            raise self._unusable(f"it lacks {error}") from error
+            return _standings(told)
+        except _Mistake as error:
+            raise self._unusable(str(error)) from error
 
     def change(self, id_: str, how: Callable[[Standing], Standing]) -> Standing:
         """Change the standing of an exercise, in one step; return what it is now.
@@ -157,8 +157,63 @@ def revealed(standing: Standing) -> Standing:
     return standing if standing.solved_at is not None else replace(standing, saw_solution=True)
 
 
-def _standing(told: Mapping[str, Any]) -> Standing:
-    return Standing(**{name: told[name] for name in Standing.__dataclass_fields__ if name in told})
+class _Mistake(Exception):
+    """What is wrong with the content of a file."""
+
+
+def _standings(told: Any) -> Mapping[str, Standing]:
+    version = _field(told, "version")
+    if version != _VERSION:
+        raise _Mistake(f"it is of version {version}, not {_VERSION}")
+    exercises = _mapping(_field(told, "exercises"), "exercises")
+    return {id_: _standing(id_, each) for id_, each in exercises.items()}
+
+
+def _standing(id_: str, told: Any) -> Standing:
+    fields = _mapping(told, f"{id_}: it")
+    known = {name: fields[name] for name in Standing.__dataclass_fields__ if name in fields}
+    for name, value in known.items():
+        if not _FITS[name](value):
+            raise _Mistake(f"{id_}: {name} is {value!r}")
+    return Standing(**known)
+
+
+def _field(told: Any, name: str) -> Any:
+    if name not in _mapping(told, "it"):
+        raise _Mistake(f"it has no {name}")
+    return told[name]
+
+
+def _mapping(told: Any, what: str) -> Mapping[str, Any]:
+    if isinstance(told, dict):
+        return told
+    kind = "nothing" if told is None else "a list" if isinstance(told, list) else repr(told)
+    raise _Mistake(f"{what} is {kind}, not a mapping")
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_amount(value: object) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and math.isfinite(value) and value >= 0  # type: ignore[arg-type, operator]
+
+
+def _is_time(value: object) -> bool:
+    return value is None or _is_amount(value)
+
+
+_FITS: Mapping[str, Callable[[object], bool]] = MappingProxyType(
+    {
+        "attempts": _is_count,
+        "hints": _is_count,
+        "saw_solution": lambda value: isinstance(value, bool),
+        "seconds": _is_amount,
+        "solved_at": _is_time,
+        "seen_at": _is_time,
+    }
+)
 
 
 def _default() -> Path:
