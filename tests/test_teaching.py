@@ -195,15 +195,50 @@ def test_numbers_are_read_with_unit_comma_and_factor():
     exercise = find("slo-6")
     for answer in (13.9, "13.9", "13.9 %", "13,9", " 14 "):
         assert mark(exercise, answer).right, answer
-    assert mark(exercise, "many").reason == "refused"
+    for answer in ("many", "1 / 0", "9 ** 9", "f(1)", "1e999", "13.9 ms", "1j", "True", "(" * 99):
+        verdict = mark(exercise, answer)
+        assert (verdict.right, verdict.reason) == (False, "refused"), answer
     assert mark(exercise, 13.9 * 60).reason == "factor"
     assert "less" in mark(exercise, 55).feedback
     assert "more" in mark(exercise, 7).feedback
 
 
+@pytest.mark.parametrize(
+    ("id_", "answers"),
+    [
+        (
+            "open-5",
+            ["1/3", "100 / 300", "0.33/s", "1/3 req/s", "0.33 requests per second", "20/min"],
+        ),
+        ("send-2", ["5/1.475", "5 / 1.475 req/s", "5 * (1 / 1.475)", "3.39 rps", "≈ 3.39"]),
+        ("send-5", ["900 ms", "0.9 s", "0.9s", "1 - 0.1", "0.9 seconds"]),
+        ("alert-2", ["14 + 15", "14+15 s", "29 sec"]),
+        ("slo-6", ["13.9 percent", "100 * 0.5 / 3.6", "0.5/3.6*100 %", "-(-13.9)"]),
+        ("slo-5", ["10x", "10 times", "1/0.1", "1 ÷ 0.1"]),
+        ("own-2", ["(12 + 1 + 2) * 8", "120 series", "15 × 8"]),
+    ],
+)
+def test_a_number_may_be_worked_out_and_has_its_unit(id_: str, answers: list[str]):
+    for answer in answers:
+        assert mark(find(id_), answer).right, answer
+
+
+def test_a_rate_that_forgets_the_answer_is_told_so():
+    exercise = find("send-1")
+    assert all(mark(exercise, answer).right for answer in ("0.71", "1/1.4", 0.75))
+    verdict = mark(exercise, "0.8")
+    assert (verdict.right, verdict.reason) == (False, "listed")
+    assert "answer" in verdict.feedback
+    assert "0.71" in str(desk.solution_card(exercise)).split("\n\n")[2]
+
+
 def test_a_choice_is_made_by_letter_or_text():
     exercise = find("count-4")
     assert mark(exercise, "C").right
+    for answer in ("c) 2m", "c)", "(c)", "C. 2m", "c: 2m.", "(c) 2M"):
+        assert mark(exercise, answer).right, answer
+    for answer in ("b) 2m", "c) 5m", "c d"):
+        assert "Choose" in mark(exercise, answer).feedback, answer
     assert mark(exercise, " 2m. ").right
     assert "two" in mark(exercise, "b").feedback
     assert "a, b, c, d" in mark(exercise, "e").feedback
@@ -256,6 +291,51 @@ def test_a_broken_record_is_refused_and_left_alone(text: str, record: Record):
     with pytest.raises(LabError, match="not a record"):
         record.change("try-1", revealed)
     assert record.path.read_text() == text
+
+
+@pytest.mark.parametrize(
+    "standing",
+    [
+        {"attempts": "many"},
+        {"attempts": -1},
+        {"attempts": 1.5},
+        {"hints": None},
+        {"saw_solution": "yes"},
+        {"seconds": "long"},
+        {"seconds": float("nan")},
+        {"solved_at": "yesterday"},
+        {"seen_at": "now"},
+        {"seen_at": True},
+        [],
+        "solved",
+        None,
+    ],
+)
+def test_a_standing_that_is_none_is_named_and_costs_no_verdict(
+    standing: object, record: Record, capsys: pytest.CaptureFixture[str]
+):
+    record.path.parent.mkdir(parents=True)
+    record.path.write_text(json.dumps({"version": 1, "exercises": {"count-4": standing}}))
+    assert teaching.check("count-4", "c").right
+    assert "not a record of progress" in capsys.readouterr().err
+    with pytest.raises(LabError) as raised:
+        record.read()
+    assert raised.value.evidence.startswith("count-4: ")
+    assert "indices" not in raised.value.evidence
+
+
+def test_what_a_record_lacks_is_said_in_words(record: Record):
+    record.path.parent.mkdir(parents=True)
+    for text, words in (
+        ("[]", "it is a list, not a mapping"),
+        ('{"version": 1}', "it has no exercises"),
+        ("{}", "it has no version"),
+        ('{"version": 1, "exercises": []}', "exercises is a list, not a mapping"),
+    ):
+        record.path.write_text(text)
+        with pytest.raises(LabError) as raised:
+            record.read()
+        assert raised.value.evidence == words
 
 
 def test_answers_are_checked_where_progress_cannot_be_kept(

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from labkit.errors import QueryError
-from labkit.teaching import rules
+from labkit.teaching import numbers, rules
 from labkit.teaching.feedback import Case, diagnose, listed, plain
 from labkit.teaching.results import differences, same
 from labkit.teaching.verdict import Diagnosis, Verdict
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from labkit.teaching.exercises import Exercise
+    from labkit.teaching.exercises import Exercise, Option
     from labkit.teaching.results import Ground
 
 _COMMENT = re.compile(r"^\s*#.*$", re.MULTILINE)
@@ -108,7 +108,7 @@ def _number(
     exercise: Exercise, answer: str, grounds: Sequence[Ground], promtool: Path | None
 ) -> Verdict:
     del grounds, promtool
-    value = _value(answer, exercise.unit)
+    value = numbers.read(answer, exercise.unit)
     if value is None:
         unit = f", in {exercise.unit}" if exercise.unit else ""
         words = f"A number is asked for{unit}, such as 12.5; this is none."
@@ -141,28 +141,25 @@ def _off_by(exercise: Exercise, value: float) -> Verdict:
     return Verdict(exercise, False, "value", f"It is {direction} than that.")
 
 
-def _value(answer: str, unit: str) -> float | None:
-    """Return the number in an answer, with or without its unit."""
-    text = answer.strip().removesuffix(unit).strip() if unit else answer.strip()
-    text = text.removesuffix("%").strip() if unit == "%" else text
-    try:
-        return float(text.replace(",", "."))
-    except ValueError:
-        return None
-
-
 def _choice(
     exercise: Exercise, answer: str, grounds: Sequence[Ground], promtool: Path | None
 ) -> Verdict:
     del grounds, promtool
     wanted = _plain(answer)
     for option in exercise.options:
-        if wanted in {_plain(option.key), _plain(option.text)}:
+        if wanted in _ways_to_choose(option):
             if not option.feedback:
                 return _right(exercise)
             return Verdict(exercise, False, "listed", option.feedback)
     keys = ", ".join(option.key for option in exercise.options)
     return Verdict(exercise, False, "refused", f"Choose one of {keys}.")
+
+
+def _ways_to_choose(option: Option) -> set[str]:
+    """Return how an option may be written: its letter, its text, or both as the card has them."""
+    key, text = _plain(option.key), _plain(option.text)
+    letters = {f"{key})", f"({key})", f"{key}.", f"{key}:"}
+    return {key, text, *letters} | {f"{letter} {text}" for letter in letters}
 
 
 def _plain(text: str) -> str:
