@@ -37,12 +37,12 @@ class Case:
     @cached_property
     def tree(self) -> Node | None:
         """The answer's parts, where the parser reads it."""
-        return _parsed(self.ground.filled_in(self.promql))
+        return parsed(self.ground.filled_in(self.promql))
 
     @cached_property
     def reference(self) -> Node | None:
         """The reference's parts."""
-        return _parsed(self.exercise.answer)
+        return parsed(self.exercise.answer)
 
     def pairs(self) -> Iterator[tuple[float, float]]:
         """Give the expected and given value of each series that both have."""
@@ -53,11 +53,19 @@ class Case:
 
 def plain(promql: str) -> str:
     """Return a query in one spelling: without comments, and spaced as the lab writes it."""
-    tree = _parsed(promql)
+    tree = parsed(promql)
     return "".join(promql.split()) if tree is None else tree.text
 
 
-def _parsed(promql: str) -> Node | None:
+def metrics(tree: Node | None) -> set[str]:
+    """Return the names of the metrics that a query takes its values from."""
+    if tree is None:
+        return set()
+    return {node.name for node in tree.walk() if node.kind in {"selector", "range"}}
+
+
+def parsed(promql: str) -> Node | None:
+    """Return a query's parts, or None where the parser does not read it."""
     from labkit.promql.syntax.tree import parse
 
     try:

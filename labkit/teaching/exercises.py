@@ -93,6 +93,7 @@ class Exercise:
         names: whether the metric's name, ``__name__``, counts like any other label.
         live: whether it is about the running lab, and marked there as well.
         tolerance: how far from the reference a value may be.
+        share: whether the values are shares of a whole, from 0 to 1.
         unit: of a number.
         options: of a choice.
         given: the rules that a test is written for.
@@ -118,6 +119,7 @@ class Exercise:
     names: bool = False
     live: bool = False
     tolerance: Tolerance = Tolerance()
+    share: bool = False
     unit: str = ""
     options: tuple[Option, ...] = ()
     given: str = ""

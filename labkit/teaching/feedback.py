@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from labkit.errors import QueryError
 from labkit.teaching import shapes, values
-from labkit.teaching.case import Case, plain
+from labkit.teaching.case import Case, metrics, parsed, plain
 from labkit.teaching.results import alike
 from labkit.teaching.verdict import Diagnosis
 
@@ -18,16 +18,25 @@ def listed(case: Case) -> Diagnosis | None:
     for wrong in usual:
         if plain(wrong.answer) == written:
             return Diagnosis("listed", wrong.feedback)
-    for wrong in usual:
-        try:
-            results = case.ground.expected(wrong.answer)
-        except QueryError:  # one server refuses it, another does not
+    mine = metrics(case.tree)
+    # Those of the same metrics first: two mistakes may give the same and deserve other words.
+    for wrong in sorted(usual, key=lambda wrong: metrics(parsed(wrong.answer)) != mine):
+        if not _gives_the_same(case, wrong.answer):
             continue
-        # Many mistakes give nothing at all: that alone says little about which one it was.
-        something = any(result.series for result in results)
-        if something and alike(results, case.given, case.exercise.tolerance):
+        # Words about a metric that the task is not about are for those who took it.
+        if metrics(parsed(wrong.answer)) <= mine | metrics(case.reference):
             return Diagnosis("listed", wrong.feedback)
     return None
+
+
+def _gives_the_same(case: Case, wrong: str) -> bool:
+    try:
+        results = case.ground.expected(wrong)
+    except QueryError:  # one server refuses it, another does not
+        return False
+    # Many mistakes give nothing at all: that alone says little about which one it was.
+    something = any(result.series for result in results)
+    return something and alike(results, case.given, case.exercise.tolerance)
 
 
 def diagnose(case: Case) -> Diagnosis:

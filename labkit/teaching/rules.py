@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import fnmatch
+import posixpath
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labkit.errors import LabError, QueryError
-from labkit.prometheus.ruletest import run_test
+from labkit.prometheus.ruletest import RULES_FILE, run_test
 from labkit.promql.steps import step_in_ms
 from labkit.teaching.exercises import Tolerance
 from labkit.teaching.feedback import Case, diagnose, plain
 from labkit.teaching.results import same
+from labkit.teaching.values import window
 from labkit.teaching.verdict import Diagnosis
 
 if TYPE_CHECKING:
@@ -99,6 +102,11 @@ def judge_test(exercise: Exercise, answer: str, promtool: Path | None) -> Diagno
         LabError: promtool is missing.
     """
     program = require(promtool)
+    if not _names_its_rules(answer):
+        return Diagnosis(
+            "files",
+            f"This test does not know the rules: `rule_files: [{RULES_FILE}]` names their file.",
+        )
     words = run_test(answer, exercise.given, program)
     if words:
         for wrong in exercise.wrong:
@@ -163,7 +171,8 @@ def _fields(rule: Rule, mine: Rule) -> Diagnosis | None:
         if mine.labels.get(name) != value:
             got = f"yours has {mine.labels[name]}" if name in mine.labels else "yours has none"
             return Diagnosis("labels", f"{rule.name} carries the label {name}: {value}; {got}.")
-    if extra := sorted(mine.labels.keys() - rule.labels.keys()):
+    extra = sorted(mine.labels.keys() - rule.labels.keys())
+    if extra and rule.kind == "record":  # an alert may say more; a series would be another one
         return Diagnosis("labels", f"{rule.name} has a label too many: {', '.join(extra)}.")
     if missing := sorted(rule.annotations.keys() - mine.annotations.keys()):
         return Diagnosis(
@@ -181,16 +190,23 @@ def _expression(exercise: Exercise, rule: Rule, mine: Rule, ground: Ground) -> D
     if same(expected, given, rule.tolerance):
         return None
     part = replace(exercise, answer=rule.expr, wrong=(), tolerance=rule.tolerance)
+    case = Case(part, mine.expr, ground, tuple(expected), tuple(given))
     there = [place for place, result in enumerate(expected) if result.series]
+    if rule.kind == "alert" and (found := window(case)) is not None:
+        return replace(found, words=f"The expression of {rule.name}: {found.words}")
     if rule.kind == "alert" and not any(given[place].series for place in there):
-        return Diagnosis("never", f"{rule.name} never fires: its expression is never there.")
+        return Diagnosis(
+            "never",
+            f"{rule.name} does not fire at the moments that were checked, where it should: its "
+            "expression gives nothing then.",
+        )
     if rule.kind == "alert" and all(result.series for result in given) and len(there) < len(given):
         return Diagnosis(
             "always",
             f"{rule.name} fires even when all is well: an alert fires for every series that its "
             "expression gives, whatever its value.",
         )
-    found = diagnose(Case(part, mine.expr, ground, tuple(expected), tuple(given)))
+    found = diagnose(case)
     return replace(found, words=f"The expression of {rule.name}: {found.words}")
 
 
@@ -198,7 +214,7 @@ def _listed(exercise: Exercise, given: Sequence[Rule], ground: Ground) -> Diagno
     usual = [(wrong, _sorted(read(wrong.answer))) for wrong in exercise.wrong]
     for alike in (_is_written_alike, _does_the_same):
         for wrong, rules in usual:
-            if _heads(rules) == _heads(given) and all(
+            if _are_headed_alike(rules, _sorted(given)) and all(
                 alike(rule, mine, ground) for rule, mine in zip(rules, _sorted(given), strict=True)
             ):
                 return Diagnosis("listed", wrong.feedback)
@@ -223,8 +239,28 @@ def _sorted(rules: Iterable[Rule]) -> list[Rule]:
     return sorted(rules, key=lambda rule: (rule.kind, rule.name))
 
 
-def _heads(rules: Iterable[Rule]) -> list[object]:
-    return [(r.kind, r.name, r.for_ms, sorted(r.labels.items())) for r in _sorted(rules)]
+def _are_headed_alike(rules: Sequence[Rule], given: Sequence[Rule]) -> bool:
+    """Whether two lists of rules differ in expressions and words, or in more labels, only."""
+    return len(rules) == len(given) and all(
+        (rule.kind, rule.name, rule.for_ms) == (mine.kind, mine.name, mine.for_ms)
+        and rule.labels.items() <= mine.labels.items()
+        for rule, mine in zip(rules, given, strict=True)
+    )
+
+
+def _names_its_rules(text: str) -> bool:
+    """Whether a test names the file of its rules; also where it is no test that can be read."""
+    import yaml
+
+    try:
+        told = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return True
+    if not isinstance(told, dict):
+        return True
+    files = told.get("rule_files")
+    names = files if isinstance(files, list) else []
+    return any(fnmatch.fnmatch(RULES_FILE, posixpath.normpath(str(name))) for name in names)
 
 
 def _expectations(text: str) -> object:

@@ -22,7 +22,7 @@ _NEEDED = {"id", "level", "kind", "title", "task", "hints", "explanation"}
 _MAY = {
     "query": {
         *("answer", "also_right", "wrong", "history", "moments", "quiet"),
-        *("any_labels", "names", "live", "tolerance"),
+        *("any_labels", "names", "live", "share", "tolerance"),
     },
     "rule": {"answer", "also_right", "wrong", "given", "history", "moments", "quiet"},
     "number": {"answer", "also_right", "wrong", "tolerance", "unit"},
@@ -109,6 +109,7 @@ def _exercise(told: Any, shared: Mapping[str, Any]) -> Exercise:
         names=_is(bool, told.get("names", False), "names"),
         live=_is(bool, told.get("live", False), "live"),
         tolerance=_tolerance(told.get("tolerance", {})),
+        share=_is(bool, told.get("share", False), "share"),
         unit=_text(told["unit"], "unit") if "unit" in told else "",
         options=options,
         given=_text(told["given"], "given") if "given" in told else "",

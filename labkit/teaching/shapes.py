@@ -10,10 +10,12 @@ from labkit.teaching.verdict import Diagnosis
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from labkit.promql.syntax.node import Node
     from labkit.teaching.case import Case
     from labkit.teaching.results import Labels
 
 _MOST_NAMED = 4
+_SOME = "At some of the moments: "
 
 
 def _kind(case: Case) -> Diagnosis | None:
@@ -27,6 +29,37 @@ def _kind(case: Case) -> Diagnosis | None:
     if "string" in kinds:
         return Diagnosis("range", "This is a text; series with values were asked for.")
     return None
+
+
+def _grouping(case: Case) -> Diagnosis | None:
+    """A metric is grouped by a label that none of its series has."""
+    if case.tree is None:
+        return None
+    from labkit.promql.emptiness.probe import Probe
+    from labkit.promql.syntax.node import NAME, Matcher
+
+    probe = Probe.of(case.ground.client, case.given[0].time)
+    for node in case.tree.walk():
+        metric = _only_metric(node) if node.kind == "aggregate" and node.grouping == "by" else ""
+        there = probe.label_names([Matcher(NAME, "=", metric)]) if metric else []
+        missing = set(node.labels) - {*there, NAME}
+        if there and missing:
+            return Diagnosis(
+                "grouping",
+                f"{metric} has no label {listed_names(missing)}: "
+                f"by ({', '.join(node.labels)}) has nothing to tell its series apart by. It has "
+                f"{listed_names(there)}.",
+            )
+    return None
+
+
+def _only_metric(node: Node) -> str:
+    """Return the metric that all below a node comes from, with its labels; empty if not one."""
+    for each in node.walk():
+        if each.kind == "binary" or each.name in {"label_replace", "label_join"}:
+            return ""
+    names = {each.name for each in node.walk() if each.kind in {"selector", "range"}}
+    return names.pop() if len(names) == 1 else ""
 
 
 def _empty(case: Case) -> Diagnosis | None:
@@ -97,7 +130,8 @@ def _series(case: Case) -> Diagnosis | None:
     elif missing:
         words.append(f"Missing: {_named(missing)}.")
     if extra and all(not labels for labels in extra):
-        words.append("At some of the moments there is a value where none was asked for.")
+        where = "" if all(frozenset() in result.series for result in case.given) else _SOME
+        words.append(f"{where}A value without labels is there, and none was asked for.")
     elif extra:
         words.append(f"Not asked for: {_named(extra)}.")
     return Diagnosis("series", " ".join(words))
@@ -134,6 +168,7 @@ def _count(number: int, one: str, many: str) -> str:
 # The first that has something to say is heard.
 LOOKS: tuple[Callable[[Case], Diagnosis | None], ...] = (
     _kind,
+    _grouping,
     _empty,
     _doubled,
     _labels,

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from labkit.errors import QueryError
 from labkit.promql.steps import duration
+from labkit.promql.syntax.node import replaced
+from labkit.teaching.case import metrics
 from labkit.teaching.results import same
 from labkit.teaching.shapes import listed_names
 from labkit.teaching.verdict import Diagnosis
@@ -30,7 +32,7 @@ def _factor(case: Case) -> Diagnosis | None:
     for number, words in _factors(case):
         for times, of in ((number, "times what was asked"), (1 / number, "of what was asked")):
             if math.isclose(factor, times, rel_tol=_STEADY):
-                size = f"{number:g} {of}" if times >= 1 else f"one {number:g}th {of}"
+                size = f"{number:g} {of}" if times >= 1 else f"1/{number:g} {of}"
                 return Diagnosis("factor", f"Each value is {size}: {words}.")
     if math.isclose(factor, -1, rel_tol=_STEADY):
         return Diagnosis("factor", "Each value has the wrong sign: swap the sides of the minus.")
@@ -60,11 +62,8 @@ def _factors(case: Case) -> Iterator[tuple[float, str]]:
         )
 
 
-def _inverse(case: Case) -> Diagnosis | None:
+def _complement(case: Case) -> Diagnosis | None:
     pairs = [(expected, given) for expected, given in case.pairs() if expected and given]
-    products = [expected * given for expected, given in pairs]
-    if _same(products) and not _same([expected for expected, _ in pairs]):
-        return Diagnosis("inverted", "This is upside down: swap the sides of the division.")
     for whole in (1.0, 100.0):
         if pairs and all(
             math.isclose(given, whole - expected, rel_tol=_STEADY) for expected, given in pairs
@@ -75,14 +74,20 @@ def _inverse(case: Case) -> Diagnosis | None:
     return None
 
 
+def _inverse(case: Case) -> Diagnosis | None:
+    """A share or a percentage whose sides are swapped: each is 1 divided by the other."""
+    pairs = [(expected, given) for expected, given in case.pairs() if expected and given]
+    for whole in (1.0, 100.0, 10_000.0):
+        if pairs and all(
+            math.isclose(expected * given, whole, rel_tol=_STEADY) for expected, given in pairs
+        ):
+            return Diagnosis("inverted", "This is upside down: swap the sides of the division.")
+    return None
+
+
 def _share(case: Case) -> Diagnosis | None:
-    pairs = list(case.pairs())
-    if not pairs or max(expected for expected, _ in pairs) > 1 + _ALIKE:
-        return None
-    if min(expected for expected, _ in pairs) < 0 or "/" not in case.exercise.answer:
-        return None
-    most = max(given for _, given in pairs)
-    if most <= 1:
+    most = max((given for _, given in case.pairs()), default=0.0)
+    if not case.exercise.share or most <= 1:
         return None
     return Diagnosis(
         "ratio",
@@ -91,31 +96,51 @@ def _share(case: Case) -> Diagnosis | None:
     )
 
 
-def _window(case: Case) -> Diagnosis | None:
+def window(case: Case) -> Diagnosis | None:
     """The same query with the window of the task would be right."""
     if case.tree is None or case.reference is None:
         return None
     mine = {node.range_seconds for node in case.tree.walk() if node.range_seconds}
     theirs = {node.range_seconds for node in case.reference.walk() if node.range_seconds}
-    for window in sorted(theirs):
-        if mine <= {window}:
+    for length in sorted(theirs):
+        if mine <= {length}:
             continue
-        with_it = _with_window(case.tree, window).text
-        try:
-            results = case.ground.given(with_it)
-        except QueryError:
-            continue
-        if same(case.expected, results, case.exercise.tolerance):
-            wrong = listed_names(duration(round(each * 1000)) for each in mine - {window})
-            right = duration(round(window * 1000))
+        if _would_be_right(case, _with_window(case.tree, length)):
+            wrong = listed_names(duration(round(each * 1000)) for each in mine - {length})
+            right = duration(round(length * 1000))
             return Diagnosis("window", f"The window is {wrong}; the task is about {right}.")
     return None
+
+
+def _would_be_right(case: Case, tree: Node) -> bool:
+    try:
+        results = case.ground.given(tree.text)
+    except QueryError:
+        return False
+    return same(case.expected, results, case.exercise.tolerance)
 
 
 def _with_window(node: Node, window: float) -> Node:
     children = tuple(_with_window(child, window) for child in node.children)
     seconds = window if node.range_seconds else node.range_seconds
     return replace(node, children=children, range_seconds=seconds)
+
+
+def _subquery(case: Case) -> Diagnosis | None:
+    """The same query with the window of a metric, where it has a subquery over it, is right."""
+    if case.tree is None:
+        return None
+    for node in case.tree.walk():
+        if node.kind != "subquery" or node.operand.bare.kind != "selector":
+            continue
+        plain = replace(node.operand.bare, kind="range", range_seconds=node.range_seconds)
+        if _would_be_right(case, replaced(case.tree, node, plain)):
+            return Diagnosis(
+                "subquery",
+                f"{node.text} is a subquery: it looks at the metric now and then, and misses what "
+                f"lies before its first look. A metric has its samples: {plain.text}.",
+            )
+    return None
 
 
 def _mistake(case: Case) -> Diagnosis | None:
@@ -144,7 +169,7 @@ def _raw(case: Case) -> Diagnosis | None:
     if case.tree is None or case.reference is None:
         return None
     grown = {node.name for node in case.reference.walk() if node.kind == "range"}
-    as_it_is = {node.name for node in case.tree.walk() if node.kind == "selector"}
+    as_it_is = {node.name for node in _not_in_subqueries(case.tree) if node.kind == "selector"}
     ending = ("_total", "_count", "_sum", "_bucket")
     for name in sorted(grown & as_it_is):
         if name.endswith(ending):
@@ -156,12 +181,19 @@ def _raw(case: Case) -> Diagnosis | None:
     return None
 
 
+def _not_in_subqueries(node: Node) -> Iterator[Node]:
+    """Give a node and what is below it, but for what a subquery makes a window of."""
+    yield node
+    if node.kind != "subquery":
+        for child in node.children:
+            yield from _not_in_subqueries(child)
+
+
 def _filters(case: Case) -> Diagnosis | None:
     """A label that the reference looks at and the answer does not, or another metric."""
     if case.tree is None or case.reference is None:
         return None
-    names = {n.name for n in case.tree.walk() if n.kind in {"selector", "range"}}
-    wanted = {n.name for n in case.reference.walk() if n.kind in {"selector", "range"}}
+    names, wanted = metrics(case.tree), metrics(case.reference)
     if names and not names & wanted:
         return Diagnosis(
             "metric",
@@ -204,8 +236,10 @@ def _same(numbers: list[float]) -> bool:
 # The first that has something to say is heard.
 LOOKS: tuple[Callable[[Case], Diagnosis | None], ...] = (
     _factor,
+    _complement,
     _inverse,
-    _window,
+    window,
+    _subquery,
     _mistake,
     _raw,
     _share,
