@@ -129,6 +129,45 @@ def test_a_number_typed_in_fails_on_the_twin(servers: Mapping[str, Servers]):
     assert mark(plain, f"scalar({exercise.answer})", [seen, twin]).right
 
 
+@pytest.mark.parametrize(
+    "exercise",
+    [
+        each
+        for each in all_exercises().values()
+        if each.kind == "query" and each.id not in {"open-4", "alert-3"}  # about targets
+    ],
+    ids=lambda each: each.id,
+)
+def test_one_number_may_have_a_label(exercise: Exercise, servers: Mapping[str, Servers]):
+    grounds = on_histories(exercise, servers)
+    asked = {labels for result in grounds[0].expected(exercise.answer) for labels in result.series}
+    if asked == {frozenset()}:
+        labelled = f'label_replace({exercise.answer}, "of", "mine", "", "")'
+        assert mark(exercise, labelled, grounds).right
+
+
+@pytest.mark.parametrize(
+    ("id_", "answer"),
+    [
+        (
+            "count-6",
+            'sum by (instance) (rate(flask_requests_total{instance="app-1"}[1h]))'
+            " / on () group_left sum(rate(flask_requests_total[1h]))",
+        ),
+        (
+            "lat-3",
+            'sum by (le) (rate(flask_request_duration_seconds_bucket{le="0.3"}[10m]))'
+            " / on () group_left sum(rate(flask_request_duration_seconds_count[10m]))",
+        ),
+        ("count-3", "max by (instance) (resets(flask_requests_total[2d]))"),
+    ],
+)
+def test_other_right_answers_pass(id_: str, answer: str, servers: Mapping[str, Servers]):
+    exercise = all_exercises()[id_]
+    verdict = mark(exercise, answer, on_histories(exercise, servers))
+    assert verdict.right, verdict
+
+
 @pytest.mark.parametrize(("id_", "answer"), lucky_answers.LUCKY)
 def test_a_lucky_answer_is_not_right(id_: str, answer: str, servers: Mapping[str, Servers]):
     exercise = all_exercises()[id_]
@@ -166,7 +205,7 @@ def test_what_misses_the_point_of_an_exercise_is_not_right(
             "errors-2",
             'sum(rate(flask_requests_total{status=~"5.."}[10m])) / '
             "sum(rate(flask_request_duration_seconds_count[10m]))",
-            2,
+            3,
         ),
         ("join-1", "sum  by( endpoint )(flask_requests_total{status =~ '5..'}) == 0", 0),
     ],
@@ -223,6 +262,88 @@ FEEDBACK = (
     ("lat-1", "rate(flask_requests_in_progress[10m])", "labels", "instance"),
     ("lat-1", "sum(rate(flask_requests_in_progress[10m])) + 1", "gauge", "gauge"),
     ("dash-6", "avg by (instance) (flask_error_rate)", "metric", "flask_error_rate"),
+    (
+        "errors-6",
+        'sum(rate(flask_requests_total{status=~"5.."}[1h]))'
+        ' / sum(rate(flask_requests_total{status=~"[45].."}[1h]))',
+        "complement",
+        "1 minus",
+    ),
+    (
+        "lat-1",
+        "sum(rate(flask_request_duration_seconds_sum[10m])"
+        " / rate(flask_request_duration_seconds_count[10m]))",
+        "listed",
+        "adds up",
+    ),
+    (
+        "dash-4",
+        '100 * sum(rate(flask_requests_total{status!~"5"}[1h]))'
+        " / sum(rate(flask_requests_total[1h]))",
+        "listed",
+        "whole value",
+    ),
+    (
+        "errors-1",
+        'sum(rate(flask_requests_total{status=~"[45].."}[10m]))'
+        " / sum(rate(flask_requests_total[10m]))",
+        "listed",
+        "begins with 4",
+    ),
+    (
+        "errors-4",
+        '100 * sum(rate(flask_requests_total{status=~"5.*"}[10m]))'
+        " / sum(rate(flask_request_duration_seconds_count[10m]))",
+        "listed",
+        "400 and 403",
+    ),
+    ("count-3", "avg by (instance) (resets(flask_requests_total[2d]))", "listed", "mean"),
+    (
+        "own-5",
+        "sum by (version) (rate(mine_requests_total[2m]) * on (instance) group_left mine_info)",
+        "listed",
+        "group_left (version)",
+    ),
+    (
+        "slo-4",
+        lucky_answers.page("5m", "1h", "0.072"),
+        "listed",
+        "left side",
+    ),
+    (
+        "slo-4",
+        lucky_answers.page("1h", "5m", "0.072").replace(" and ", " or "),
+        "listed",
+        "Both have to hold",
+    ),
+    (
+        "errors-2",
+        'sum by (endpoint) (rate(flask_requests_total{status=~"5.."}[10m]))'
+        " / sum by (endpoint) (rate(flask_requests_total[10m])) or vector(0)",
+        "listed",
+        "beside",
+    ),
+    (
+        "errors-2",
+        'sum by (endpoint) (rate(flask_requests_total{status=~"5.."}[10m]))'
+        " / sum by (endpoint) (rate(flask_requests_total[10m])) or vector(7)",
+        "series",
+        "A value without labels is there",
+    ),
+    (
+        "errors-2",
+        "sum by (endpoint) (rate(flask_errors_total[10m]))"
+        " / sum by (endpoint) (rate(flask_requests_total[10m]))",
+        "grouping",
+        "flask_errors_total has no label endpoint",
+    ),
+    (
+        "errors-3",
+        "60 * avg by (error_type) (rate(flask_errors_total[10m]))",
+        "factor",
+        "1/3 of what was asked",
+    ),
+    ("count-2", "sum(increase(flask_requests_total[1h])) / 3600 / 3600", "factor", "times what"),
 )
 
 
@@ -238,6 +359,15 @@ def test_other_wrong_answers_are_told_what_is_wrong(
         assert "^" in verdict.evidence
 
 
+def test_a_window_of_looks_is_not_called_a_raw_counter(servers: Mapping[str, Servers]):
+    exercise = all_exercises()["count-1"]
+    answer = "sum by (endpoint) (rate(flask_requests_total[1h:1m]))"
+    verdict = mark(exercise, answer, on_histories(exercise, servers))
+    # Prometheus 3 looks at the very minutes that begin and end the window, and gives the same.
+    assert verdict.right or verdict.reason == "subquery", verdict
+    assert verdict.right or "flask_requests_total[1h]." in verdict.feedback
+
+
 def test_a_rule_is_told_what_is_wrong_with_it(
     servers: Mapping[str, Servers], prometheus_binary: Binary
 ):
@@ -248,6 +378,7 @@ def test_a_rule_is_told_what_is_wrong_with_it(
         ("alert-1", "summary:", "text:", "annotations"),
         ("alert-1", "for: 15s", "for: soon", "refused"),
         ("alert-1", "> 0.2", "> 0.9", "never"),
+        ("alert-1", "[30s]", "[5m]", "window"),
         ("alert-6", "> 0.5", ">= 0", "always"),
     ):
         exercise = all_exercises()[id_]
@@ -257,6 +388,44 @@ def test_a_rule_is_told_what_is_wrong_with_it(
             exercise, exercise.answer.replace(old, new), grounds, prometheus_binary.promtool
         )
         assert (verdict.right, verdict.reason) == (False, reason), verdict
+
+
+def test_a_rule_that_is_late_is_not_called_one_that_never_fires(
+    servers: Mapping[str, Servers], prometheus_binary: Binary
+):
+    exercise = all_exercises()["alert-1"]
+    late = exercise.answer.replace("> 0.2", "> 0.9")
+    verdict = mark(exercise, late, on_histories(exercise, servers), prometheus_binary.promtool)
+    assert "does not fire at the moments" in verdict.feedback
+
+
+def test_an_alert_may_carry_other_labels_too(
+    servers: Mapping[str, Servers], prometheus_binary: Binary
+):
+    exercise = all_exercises()["alert-1"]
+    grounds = on_histories(exercise, servers)
+    more = exercise.answer.replace("severity: page", "severity: page\n          team: web")
+    assert mark(exercise, more, grounds, prometheus_binary.promtool).right
+    wrong = mark(exercise, more.replace("> 0.2", "> 20"), grounds, prometheus_binary.promtool)
+    assert wrong.feedback == exercise.wrong[0].feedback
+    record = all_exercises()["alert-4"]
+    labelled = f"{record.answer}\n        labels: {{team: web}}"
+    verdict = mark(record, labelled, on_histories(record, servers), prometheus_binary.promtool)
+    assert (verdict.right, verdict.reason) == (False, "labels"), verdict
+
+
+@pytest.mark.parametrize(
+    "files", ["", "rule_files: []", "rule_files: [other.yml]", "rule_files: 3"]
+)
+def test_a_test_without_its_rules_is_told_so(files: str, prometheus_binary: Binary):
+    exercise = all_exercises()["alert-5"]
+    answer = exercise.answer.replace("rule_files: [rules.yml]", files)
+    verdict = mark(exercise, answer, (), prometheus_binary.promtool)
+    assert (verdict.right, verdict.reason) == (False, "files"), verdict
+    assert "rule_files" in verdict.feedback
+    for named in ("rule_files: [./rules.yml]", 'rule_files: ["rul*.yml"]'):
+        answer = exercise.answer.replace("rule_files: [rules.yml]", named)
+        assert mark(exercise, answer, (), prometheus_binary.promtool).right
 
 
 def test_a_test_that_would_pass_for_broken_rules_is_too_weak(prometheus_binary: Binary):
