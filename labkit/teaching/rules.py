@@ -14,7 +14,7 @@ from labkit.promql.steps import step_in_ms
 from labkit.teaching.exercises import Tolerance
 from labkit.teaching.feedback import Case, diagnose, plain
 from labkit.teaching.results import same
-from labkit.teaching.values import window
+from labkit.teaching.values import raw, window
 from labkit.teaching.verdict import Diagnosis
 
 if TYPE_CHECKING:
@@ -191,23 +191,36 @@ def _expression(exercise: Exercise, rule: Rule, mine: Rule, ground: Ground) -> D
         return None
     part = replace(exercise, answer=rule.expr, wrong=(), tolerance=rule.tolerance)
     case = Case(part, mine.expr, ground, tuple(expected), tuple(given))
-    there = [place for place, result in enumerate(expected) if result.series]
-    if rule.kind == "alert" and (found := window(case)) is not None:
-        return replace(found, words=f"The expression of {rule.name}: {found.words}")
-    if rule.kind == "alert" and not any(given[place].series for place in there):
-        return Diagnosis(
-            "never",
-            f"{rule.name} does not fire at the moments that were checked, where it should: its "
-            "expression gives nothing then.",
-        )
-    if rule.kind == "alert" and all(result.series for result in given) and len(there) < len(given):
-        return Diagnosis(
-            "always",
-            f"{rule.name} fires even when all is well: an alert fires for every series that its "
-            "expression gives, whatever its value.",
-        )
+    found = _when(case) if rule.kind == "alert" else None
+    if found is not None:
+        return replace(found, words=f"{rule.name} {found.words}")
     found = diagnose(case)
     return replace(found, words=f"The expression of {rule.name}: {found.words}")
+
+
+def _when(case: Case) -> Diagnosis | None:
+    """Say when an alert fires that should not, or does not and should."""
+    pairs = list(zip(case.expected, case.given, strict=True))
+    early = [mine for wanted, mine in pairs if mine.series and not wanted.series]
+    there = [mine for wanted, mine in pairs if wanted.series]
+    if not any(mine.series for mine in there):
+        found = window(case) or Diagnosis("never", "Its expression gives nothing then.")
+        words = "does not fire at the moments that were checked, where it should."
+    elif early and all(mine.series for _, mine in pairs):
+        found = Diagnosis(
+            "always",
+            "An alert fires for every series that its expression gives, whatever its value.",
+        )
+        words = "fires even when all is well."
+    elif early:
+        found = window(case) or raw(case) or Diagnosis("early", "")
+        words = "fires at some of the moments that were checked, where it should not."
+    elif not all(mine.series for mine in there):
+        found = window(case) or raw(case) or Diagnosis("late", "")
+        words = "does not fire at some of the moments that were checked, where it should."
+    else:
+        return None
+    return replace(found, words=f"{words} {found.words}".strip())
 
 
 def _listed(exercise: Exercise, given: Sequence[Rule], ground: Ground) -> Diagnosis | None:

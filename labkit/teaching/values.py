@@ -164,7 +164,7 @@ def _mistake(case: Case) -> Diagnosis | None:
     return None
 
 
-def _raw(case: Case) -> Diagnosis | None:
+def raw(case: Case) -> Diagnosis | None:
     """A counter as it is, of which the reference takes the growth."""
     if case.tree is None or case.reference is None:
         return None
@@ -241,7 +241,7 @@ LOOKS: tuple[Callable[[Case], Diagnosis | None], ...] = (
     window,
     _subquery,
     _mistake,
-    _raw,
+    raw,
     _share,
     _filters,
 )
