@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from tests.lucky_answers import page
+from tests.lucky_answers import first_above, page, ratio
 
 # The exercise, the answer, the reason in one word, and words of the feedback.
 FEEDBACK = (
+    ("join-3", "max_over_time(sum(rate(flask_requests_total[2m]))[2h:1m])", "window", "2h"),
+    ("find-1", first_above(ratio("10m")), "window", "The window is 10m; the task is about 5m"),
+    ("slo-4", page("1h", "30m", "0.072"), "window", "The window is 30m; the task is about 5m"),
+    ("slo-4", page("1h", "5m", "0.05"), "series", "At some of the moments there is a value"),
     (
         "errors-1",
         'sum(rate(flask_requests_total{status=~"5.."}[10m])) '

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from labkit.teaching.results import Labels
 
 _MOST_NAMED = 4
-_SOME = "At some of the moments: "
 
 
 def _kind(case: Case) -> Diagnosis | None:
@@ -130,8 +129,12 @@ def _series(case: Case) -> Diagnosis | None:
     elif missing:
         words.append(f"Missing: {_named(missing)}.")
     if extra and all(not labels for labels in extra):
-        where = "" if all(frozenset() in result.series for result in case.given) else _SOME
-        words.append(f"{where}A value without labels is there, and none was asked for.")
+        always = all(frozenset() in result.series for result in case.given)
+        words.append(
+            "A value without labels is there, and none was asked for."
+            if always
+            else "At some of the moments there is a value where none was asked for."
+        )
     elif extra:
         words.append(f"Not asked for: {_named(extra)}.")
     return Diagnosis("series", " ".join(words))

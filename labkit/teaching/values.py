@@ -15,7 +15,7 @@ from labkit.teaching.shapes import listed_names
 from labkit.teaching.verdict import Diagnosis
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from labkit.promql.syntax.node import Node
     from labkit.teaching.case import Case
@@ -102,13 +102,14 @@ def window(case: Case) -> Diagnosis | None:
         return None
     mine = {node.range_seconds for node in case.tree.walk() if node.range_seconds}
     theirs = {node.range_seconds for node in case.reference.walk() if node.range_seconds}
-    for length in sorted(theirs):
-        if mine <= {length}:
+    pairs = [({*mine}, length) for length in sorted(theirs)]  # one window for all of them
+    pairs += [({wrong}, length) for wrong in sorted(mine - theirs) for length in sorted(theirs)]
+    for wrong, length in pairs:
+        if wrong <= {length} or not _would_be_right(case, _with_window(case.tree, wrong, length)):
             continue
-        if _would_be_right(case, _with_window(case.tree, length)):
-            wrong = listed_names(duration(round(each * 1000)) for each in mine - {length})
-            right = duration(round(length * 1000))
-            return Diagnosis("window", f"The window is {wrong}; the task is about {right}.")
+        names = listed_names(duration(round(each * 1000)) for each in wrong - {length})
+        right = duration(round(length * 1000))
+        return Diagnosis("window", f"The window is {names}; the task is about {right}.")
     return None
 
 
@@ -120,9 +121,9 @@ def _would_be_right(case: Case, tree: Node) -> bool:
     return same(case.expected, results, case.exercise.tolerance)
 
 
-def _with_window(node: Node, window: float) -> Node:
-    children = tuple(_with_window(child, window) for child in node.children)
-    seconds = window if node.range_seconds else node.range_seconds
+def _with_window(node: Node, wrong: Collection[float], right: float) -> Node:
+    children = tuple(_with_window(child, wrong, right) for child in node.children)
+    seconds = right if node.range_seconds in wrong else node.range_seconds
     return replace(node, children=children, range_seconds=seconds)
 
 
