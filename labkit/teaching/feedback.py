@@ -41,7 +41,8 @@ def _gives_the_same(case: Case, wrong: str) -> bool:
 
 def diagnose(case: Case) -> Diagnosis:
     """Return what is wrong with a query, as far as its result and its parts show it."""
-    for look in (*shapes.LOOKS, *values.LOOKS):
+    # Another window can leave series out, and is then what has to be said.
+    for look in (*shapes.LOOKS, values.window, shapes.series, *values.LOOKS):
         found = look(case)
         if found is not None:
             return found

@@ -115,7 +115,8 @@ def _labels(case: Case) -> Diagnosis | None:
     return Diagnosis("labels", " ".join(words))
 
 
-def _series(case: Case) -> Diagnosis | None:
+def series(case: Case) -> Diagnosis | None:
+    """Name the series that are missing, and those that were not asked for."""
     missing: dict[Labels, None] = {}
     extra: dict[Labels, None] = {}
     for expected, given in zip(case.expected, case.given, strict=True):
@@ -176,5 +177,4 @@ LOOKS: tuple[Callable[[Case], Diagnosis | None], ...] = (
     _doubled,
     _labels,
     _nan,
-    _series,
 )

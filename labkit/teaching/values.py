@@ -239,7 +239,6 @@ LOOKS: tuple[Callable[[Case], Diagnosis | None], ...] = (
     _factor,
     _complement,
     _inverse,
-    window,
     _subquery,
     _mistake,
     raw,
