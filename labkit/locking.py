@@ -1,11 +1,12 @@
-"""A lock that only one process has, and that the system frees when its holder ends."""
+"""Locks that only one process has, and that the system frees when their holder ends."""
 
 from __future__ import annotations
 
+import os
 import sys
 import time
-from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,7 +31,7 @@ def locked(
     """
     deadline = time.monotonic() + seconds
     with path.open("a+b") as file:
-        while not _try_lock(file):
+        while not _try_lock(file.fileno()):
             if time.monotonic() > deadline:
                 raise TimeoutError(f"another process holds {path} for more than {seconds:g} s")
             if waiting:
@@ -39,33 +40,77 @@ def locked(
         try:
             yield
         finally:
-            _unlock(file)
+            _unlock(file.fileno())
+
+
+class LifeLock:
+    """A lock in a file that shows others that this process lives, whatever the clock says.
+
+    It is held until it is freed or the process ends; an object that nobody keeps frees nothing.
+    The file can be read meanwhile.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor: int | None = descriptor
+
+    @classmethod
+    def take(cls, path: Path) -> Self | None:
+        """Take the lock in a file that is there; None where another has it or there are none."""
+        with suppress(OSError):
+            descriptor = os.open(path, os.O_RDWR)
+            with suppress(OSError):  # a file system that has no locks
+                if _try_lock(descriptor):
+                    return cls(descriptor)
+            os.close(descriptor)
+        return None
+
+    def free(self) -> None:
+        """Give it back. Idempotent."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def is_held(path: Path) -> bool:
+    """Whether a living process, this one as well, holds the lock in a file."""
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        return not _try_lock(descriptor)
+    except OSError:  # a file system that has no locks
+        return False
+    finally:
+        os.close(descriptor)
 
 
 if sys.platform == "win32":
     import msvcrt
 
-    def _try_lock(file: IO[bytes]) -> bool:
-        file.seek(0)
+    _PLACE = 1 << 30  # beyond any content: what is locked here cannot be read either
+
+    def _try_lock(descriptor: int) -> bool:
+        os.lseek(descriptor, _PLACE, os.SEEK_SET)
         try:
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
         except OSError:
             return False
         return True
 
-    def _unlock(file: IO[bytes]) -> None:
-        file.seek(0)
-        msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
+    def _unlock(descriptor: int) -> None:
+        os.lseek(descriptor, _PLACE, os.SEEK_SET)
+        msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
 
 else:
     import fcntl
 
-    def _try_lock(file: IO[bytes]) -> bool:
+    def _try_lock(descriptor: int) -> bool:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         return True
 
-    def _unlock(file: IO[bytes]) -> None:
-        fcntl.flock(file, fcntl.LOCK_UN)
+    def _unlock(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)

@@ -8,11 +8,12 @@ import platform
 import tempfile
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from labkit.errors import LabError
+from labkit.locking import LifeLock, is_held
 from labkit.runfolder import process_identity, state_path
 
 _FOLDER = "running"
@@ -35,6 +36,7 @@ class Entry:
         started_at: when it was announced, in Unix seconds.
         more: whatever else it said of itself.
         path: the file.
+        lock: held by the process for as long as it is announced; None for everyone else.
     """
 
     kind: str
@@ -48,9 +50,12 @@ class Entry:
     started_at: float
     more: dict[str, Any]
     path: Path = field(repr=False, compare=False)
+    lock: LifeLock | None = field(default=None, repr=False, compare=False)
 
     def withdraw(self) -> None:
         """Take the announcement back. Idempotent."""
+        if self.lock is not None:
+            self.lock.free()  # Windows removes no file that is open
         self.path.unlink(missing_ok=True)
 
 
@@ -97,8 +102,9 @@ def announce(
         more=more,
         path=Path(),
     )
-    fields = {key: value for key, value in asdict(entry).items() if key != "path"}
-    return Entry(**{**fields, "path": _write({**fields, "host": platform.node()})})
+    fields = {key: value for key, value in asdict(entry).items() if key not in ("path", "lock")}
+    path = _write({**fields, "host": platform.node()})
+    return replace(entry, path=path, lock=LifeLock.take(path) if number == os.getpid() else None)
 
 
 def running(kind: str | None = None) -> list[Entry]:
@@ -149,9 +155,9 @@ def _living(path: Path) -> Entry | None:
         data = json.loads(path.read_text(encoding="utf-8"))
         host = data.pop("host")
         entry = Entry(**data, path=path)
-        lives = _is_alive(entry.pid, entry.created)
-    except FileNotFoundError:
-        return None  # withdrawn meanwhile
+        lives = _is_alive(entry.pid, entry.created) or is_held(path)
+    except OSError:
+        return None  # withdrawn meanwhile, or kept from us: it may be root's, or just being read
     except (ValueError, TypeError, KeyError, AttributeError):
         host, lives, entry = platform.node(), False, None
     if host != platform.node():

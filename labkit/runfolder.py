@@ -8,6 +8,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from labkit.locking import LifeLock, is_held
+
 _OWNER = "owner.json"
 _PREFIX = "run-"
 
@@ -22,7 +24,10 @@ def state_path() -> Path:
 
 
 def process_identity(pid: int) -> dict[str, float] | None:
-    """Return what tells a process from a later one with the same number; None if it is gone."""
+    """Return what tells a process from a later one with the same number; None if it is gone.
+
+    On Linux the time moves when the system's clock is set: that it differs proves no end.
+    """
     import psutil
 
     try:
@@ -47,6 +52,7 @@ class RunFolder:
         self.path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self._parent))
         self._owner_pid = os.getpid()
         (self.path / _OWNER).write_text(json.dumps(process_identity(self._owner_pid)))
+        self._lock = LifeLock.take(self.path / _OWNER)
 
     def log(self, name: str) -> Path:
         """Return the path of a log in this folder."""
@@ -55,6 +61,8 @@ class RunFolder:
     def close(self) -> None:
         """Remove the folder; a forked copy of this object leaves it alone."""
         if os.getpid() == self._owner_pid:
+            if self._lock is not None:
+                self._lock.free()  # Windows removes no file that is open
             shutil.rmtree(self.path, ignore_errors=True)
 
     def __repr__(self) -> str:
@@ -78,7 +86,8 @@ def is_owned(folder: Path) -> bool:
         return _age_seconds(folder) < 60  # noqa: PLR2004 - a minute to sign
     except (ValueError, OSError):
         return False
-    return owner is not None and process_identity(int(owner["pid"])) == owner
+    same = owner is not None and process_identity(int(owner["pid"])) == owner
+    return same or is_held(folder / _OWNER)  # in this order: a look must not forestall the owner
 
 
 def _age_seconds(folder: Path) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 import signal
 import subprocess
@@ -241,6 +242,36 @@ def test_interrupting_the_kernel_leaves_the_lab_running(newest: Binary):
         timeout=60,
     )
     assert done.stdout.strip() == "alive 10", done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere this time does not move")
+def test_a_clock_that_is_set_removes_no_folder_of_a_lab_that_runs(tmp_path, monkeypatch):
+    from labkit.runfolder import RunFolder, remove_orphans
+
+    mine = RunFolder(tmp_path)
+    boot_time = psutil._pslinux.boot_time
+    monkeypatch.setattr(psutil._pslinux, "boot_time", lambda: boot_time() + 1)
+    assert remove_orphans(tmp_path) == []
+    other = RunFolder(tmp_path)
+    assert mine.path.exists()
+    mine.close()
+    other.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_number_that_another_process_got_keeps_no_folder(tmp_path):
+    """The one that made it is gone; its number is, as it were, this process's by now."""
+    from labkit.runfolder import remove_orphans
+
+    code = (
+        "import os, sys; from pathlib import Path; from labkit.runfolder import RunFolder;"
+        "print(RunFolder(Path(sys.argv[1])).path, flush=True); os._exit(0)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    owner = Path(done.stdout.strip()) / "owner.json"
+    owner.write_text(json.dumps(json.loads(owner.read_text()) | {"pid": os.getpid()}))
+    assert remove_orphans(tmp_path) == [owner.parent]
 
 
 def test_leftovers_of_a_killed_lab_are_removed_by_the_next():

@@ -9,6 +9,8 @@ import stat
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
@@ -19,7 +21,7 @@ from labkit.errors import LabError
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
 
 @pytest.fixture(autouse=True)
@@ -30,6 +32,24 @@ def state(tmp_path, monkeypatch) -> Path:
 
 def files(folder: Path) -> list[Path]:
     return sorted(folder.iterdir())
+
+
+ANNOUNCE = (
+    "from labkit import registry; entry = registry.announce('up', url='http://127.0.0.1:1');"
+    "print(entry.path, flush=True); input()"
+)
+
+
+@contextmanager
+def announced_elsewhere() -> Iterator[tuple[Path, subprocess.Popen[str]]]:
+    """A process that announced itself, and the file of its entry."""
+    command = [sys.executable, "-c", ANNOUNCE]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        yield Path(process.stdout.readline().strip()), process
+        process.kill()
 
 
 def change(entry: registry.Entry, **fields: object) -> None:
@@ -94,10 +114,32 @@ def test_an_entry_of_a_process_that_is_gone_is_removed(state):
 
 
 def test_an_entry_whose_number_another_process_got_is_never_trusted(state):
-    entry = registry.announce("up", url="http://127.0.0.1:1")
-    change(entry, created=entry.created - 60)
+    with announced_elsewhere() as (path, process):
+        [entry] = registry.running()
+        assert (entry.path, entry.pid) == (path, process.pid)
+        process.kill()
+        process.wait(10)
+    change(entry, pid=os.getpid())
     assert registry.running() == []
     assert files(state) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere this time does not move")
+def test_a_clock_that_is_set_ends_no_lab(state, monkeypatch):
+    mine = registry.announce("lab")
+    with announced_elsewhere() as (path, _):
+        boot_time = psutil._pslinux.boot_time  # in Linux's account, every process moves with it
+        monkeypatch.setattr(psutil._pslinux, "boot_time", lambda: boot_time() + 1)
+        assert {entry.path for entry in registry.running()} == {mine.path, path}
+        mine.withdraw()
+        assert files(state) == [path]
+
+
+def test_an_entry_that_cannot_be_read_hides_nobody(state):
+    """Root's after a `sudo labkit up`, or on Windows one that is just being read."""
+    entry = registry.announce("up")
+    (state / "lab-mine-to-look-at.json").mkdir()  # which root cannot read either
+    assert registry.running() == [entry]
 
 
 def test_a_file_that_makes_no_sense_is_removed_and_hides_nobody(state):
