@@ -175,6 +175,53 @@ def test_a_process_that_got_the_number_later_is_never_signalled(target: Target):
         assert foreign.returncode == 0
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere this time does not move")
+def test_a_clock_that_is_set_hides_none(
+    target: Target, processes: Processes, monkeypatch: pytest.MonkeyPatch
+):
+    background = quick(target.url)
+    main, *_ = processes.family(background.status())
+    os.kill(main, signal.SIGSTOP)  # so that it does not write the new time down
+    try:
+        boot_time = psutil._pslinux.boot_time
+        monkeypatch.setattr(psutil._pslinux, "boot_time", lambda: boot_time() + 1)
+        assert background.status().running
+        assert not quick(target.url).fresh
+    finally:
+        os.kill(main, signal.SIGCONT)
+    assert background.stop().state == "stopped"
+    assert not alive(main)
+
+
+def test_it_starts_where_python_starts_another_one(
+    target: Target, processes: Processes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    """As the Python of an environment does on Windows: its number is not that of the real one."""
+    redirector = tmp_path / "python"
+    redirector.write_text(f'#!/bin/sh\n"{sys.executable}" "$@"\nexit $?\n')
+    redirector.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(redirector))
+    background = quick(target.url)
+    main, *_ = processes.family(background.status())
+    assert "background_main" in " ".join(psutil.Process(main).cmdline())
+    assert psutil.Process(main).parent().cmdline()[1] == str(redirector)
+    wait_for(lambda: background.status().responses, 10)
+    assert background.stop().state == "stopped"
+    wait_for(lambda: not processes.mains(), 10)
+
+
+def test_one_that_nobody_waits_for_leaves_no_password_behind(processes: Processes, tmp_path: Path):
+    code = (
+        "import sys; from pathlib import Path; from labkit.traffic import background_main as it;"
+        "it.NAMED_SECONDS = 0.1; sys.exit(it.main(Path(sys.argv[1])))"
+    )
+    request = tmp_path / files.REQUEST
+    request.write_text(json.dumps({"token": "t", "headers": {"Authorization": "secret"}}))
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], timeout=20)
+    assert done.returncode == 1
+    assert not request.exists()
+
+
 def test_a_damaged_state_file_is_repaired_by_the_one_that_runs(target: Target):
     background = quick(target.url)
     pid = background.status().pid

@@ -40,9 +40,10 @@ def launch(folder: Path, status: BackgroundStatus, request: dict[str, Any]) -> N
         files.write_json(folder / files.REQUEST, request)
         (folder / files.OUTPUT).write_bytes(b"")
         status = _identified(dataclasses.replace(status, pid=_detach(folder)), folder)
-        files.save(folder, status)  # until it reads its name there, it does nothing
+        files.save(folder, status)  # until it finds its token there, it does nothing
         _await_running(folder, status)
     except BaseException as error:  # an interrupt as well: what nobody waited for must not run
+        status = _latest(folder, status)
         if process := files.find_process(status):
             end(process, status, STOP_SECONDS)
         if isinstance(error, OSError):
@@ -57,8 +58,20 @@ def launch(folder: Path, status: BackgroundStatus, request: dict[str, Any]) -> N
             (folder / files.REQUEST).unlink(missing_ok=True)
 
 
+def _latest(folder: Path, status: BackgroundStatus) -> BackgroundStatus:
+    """Return the state as the process itself has written it, with its own number, if it has."""
+    with contextlib.suppress(files.Unreadable):
+        found = files.load(folder)
+        if found is not None and found.token == status.token:
+            return found
+    return status
+
+
 def _detach(folder: Path) -> int:
-    """Start the process in a session of its own, as nobody's child; return its number."""
+    """Start the process in a session of its own, as nobody's child; return its number.
+
+    On Windows this is the number of the environment's Python, which starts the real one.
+    """
     detach = Path(__file__).with_name("detach.py")
     program = [sys.executable, "-P", "-m", "labkit.traffic.background_main", str(folder)]
     try:
@@ -66,7 +79,8 @@ def _detach(folder: Path) -> int:
             [sys.executable, "-S", "-E", str(detach), str(folder / files.OUTPUT), *program],
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             timeout=START_SECONDS,
             check=True,
         )

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from labkit.errors import LabError
 from labkit.runfolder import process_identity
 from labkit.traffic import background_state as files
+from labkit.traffic.background_life import hold
 from labkit.traffic.background_state import BackgroundStatus
 from labkit.traffic.caps import Caps
 from labkit.traffic.run import Worker
@@ -205,23 +206,34 @@ class Background:
     def _save(self, **changes: Any) -> None:
         # When the system's clock is set, so is the time at which every process was made.
         created = (process_identity(os.getpid()) or {}).get("created", self._status.created)
-        self._status = dataclasses.replace(
-            self._status, updated_at=time.time(), created=created, **changes
-        )
+        me: dict[str, Any] = {"pid": os.getpid(), "created": created, "updated_at": time.time()}
+        self._status = dataclasses.replace(self._status, **me, **changes)
         with suppress(OSError):  # a full disk: the next one may find room
             files.save(self._folder, self._status)
 
 
 def _await_name(folder: Path, token: str) -> BackgroundStatus | None:
-    """Wait until the state file names this process; None when nobody writes that."""
+    """Wait until the state file is of this start; None when nobody writes that.
+
+    The number in it may be that of a process before this one: on Windows, an environment's
+    Python starts another one.
+    """
     deadline = time.monotonic() + NAMED_SECONDS
     while time.monotonic() < deadline:
         with suppress(files.Unreadable):
             found = files.load(folder)
-            if found is not None and (found.token, found.pid) == (token, os.getpid()):
+            if found is not None and found.token == token:
                 return found
         time.sleep(0.02)
     return None
+
+
+def _take_request(folder: Path) -> dict[str, Any]:
+    """Read what is asked for, and remove it: it may hold a password."""
+    path = folder / files.REQUEST
+    request: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    path.unlink()
+    return request
 
 
 def _log_to(path: Path) -> None:
@@ -238,12 +250,12 @@ def _log_to(path: Path) -> None:
 def main(folder: Path) -> int:
     """Send, until an end comes; return the exit code."""
     _log_to(folder / files.LOG)
-    request = json.loads((folder / files.REQUEST).read_text(encoding="utf-8"))
+    request = _take_request(folder)
+    hold(folder, request["token"])
     status = _await_name(folder, request["token"])
     if status is None:
         _log.error("ended at once: whoever started this process did not wait for it")
         return 1
-    (folder / files.REQUEST).unlink()  # it may hold a password
     background = Background(folder, status, request)
     signal.signal(signal.SIGTERM, background.stop)
     signal.signal(signal.SIGINT, background.stop)

@@ -2,7 +2,7 @@
 
 ``state.json`` is rewritten twice a second by the process that sends. Whether that process still
 runs is told by its number *and* the time at which it was made: a number alone may meanwhile be
-another's.
+another's. That time moves when the clock is set, so the process holds a lock as well.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from labkit.errors import LabError, TargetRefused
 from labkit.runfolder import state_path
+from labkit.traffic.background_life import is_held
 from labkit.traffic.target import find_target
 
 if TYPE_CHECKING:
@@ -275,10 +276,12 @@ def find_process(status: BackgroundStatus) -> psutil.Process | None:
         return None  # it has none yet; number 0 is the system's
     try:
         process = psutil.Process(status.pid)
-        same = process.create_time() == status.created
+        same = process.create_time() == status.created or is_held(
+            folder_of(status.url), status.token
+        )
         return process if same and process.status() != psutil.STATUS_ZOMBIE else None
-    except (psutil.Error, ValueError):
-        return None  # gone, or another user's
+    except (psutil.Error, ValueError, TargetRefused):
+        return None  # gone, or another user's, or of no target
 
 
 def _load_patiently(folder: Path) -> BackgroundStatus | None:
