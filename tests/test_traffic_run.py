@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -343,6 +344,39 @@ def test_other_machines_and_too_much_are_refused_before_anything_is_sent(
         worker.start(target.url, Spike(1, 1), timeout=0)
     assert not worker.runs
     assert not target.paths
+
+
+def test_a_start_that_is_interrupted_leaves_no_traffic(tmp_path, target: Target):
+    with Worker(log=tmp_path / "log") as worker:
+        wait_for(lambda: worker.pid)
+        pid = worker.pid
+        assert pid is not None
+        worker.start(target.url, Controlled(1, 0.01), mix=OK).wait(20)
+        os.kill(pid, signal.SIGSTOP)  # so that it confirms nothing
+        interrupt = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
+        interrupt.start()
+        with pytest.raises(KeyboardInterrupt):
+            worker.start(target.url, Constant(20, 60), mix=OK)
+        interrupt.join(5)
+        os.kill(pid, signal.SIGCONT)
+        assert not worker.runs
+        wait_for(lambda: "run 2 stopped" in worker.log.read_text())
+
+
+def test_two_starts_at_once_cannot_both_take_what_is_left(tmp_path, target: Target):
+    class Slow(Caps):
+        def check_rate(self, rate: float) -> None:
+            super().check_rate(rate)
+            time.sleep(0.3)  # meanwhile the other one checks as well
+
+    caps = Slow(requests_per_second=50)
+    with Worker(log=tmp_path / "log", caps=caps) as worker, ThreadPoolExecutor(2) as pool:
+        started = [
+            pool.submit(worker.start, target.url, Constant(30, 30), mix=OK) for _ in range(2)
+        ]
+        failures = [start.exception(20) for start in started]
+        assert sorted(type(failure).__name__ for failure in failures) == ["NoneType", "ValueError"]
+        assert len(worker.runs) == 1
 
 
 def test_caps_count_all_runs_together(worker: Worker, target: Target):

@@ -24,7 +24,7 @@ from labkit.traffic.shapes import ClosedLoop, Constant, OpenLoop, Shape, to_dict
 from labkit.traffic.target import find_target
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 __all__ = ["StillRunning", "TrafficRun", "Worker"]
@@ -132,7 +132,7 @@ class Worker:
         """
         self.check()
         chosen = find_mix(mix)
-        self._check_caps(shape)
+        self._check_caps(shape, self.runs)  # before the target is looked for, which takes time
         if positive("timeout", timeout) > MAX_TIMEOUT_SECONDS:
             raise ValueError(f"timeout must be at most {MAX_TIMEOUT_SECONDS:g} s, not {timeout:g}")
         target = find_target(url, allow_remote=allow_remote)
@@ -152,13 +152,12 @@ class Worker:
             verify=verify,
         )
         run = TrafficRun(shape, chosen, order.seed, target.url, partial(self._control, number))
-        with self._lock:
-            self._runs[number] = run
+        self._admit(number, run)
         try:
             self._tell(do="start", **order.to_dict())
             self._await_begun(run)
-        except BaseException:
-            self._forget(number)
+        except BaseException:  # an interrupt as well: nobody has a handle to stop it with
+            self._abandon(number)
             raise
         return run
 
@@ -171,13 +170,19 @@ class Worker:
         self._child.stop()
         self._reader.join(_CLOSE_SECONDS)
 
-    def _check_caps(self, shape: Shape, instead_of: TrafficRun | None = None) -> None:
+    def _admit(self, number: int, run: TrafficRun) -> None:
+        """Count a run among those that go on; of two at once, the second may be too much."""
+        with self._lock:
+            self._check_caps(run.shape, self._runs.values())
+            self._runs[number] = run
+
+    def _check_caps(self, shape: Shape, others: Iterable[TrafficRun]) -> None:
         """Raise ValueError where a shape, beside what already runs, is too much."""
         if not isinstance(shape, OpenLoop | ClosedLoop):
             raise ValueError(  # noqa: TRY004 - one kind of error for every bad shape
                 f"shape must be one from labkit.traffic, such as Spike(5, 30), not {shape!r}"
             )
-        shapes = [shape, *(run.shape for run in self.runs if run is not instead_of)]
+        shapes = [shape, *(run.shape for run in others)]
         if shape.duration is not None:
             self.caps.check_seconds(shape.duration)
         if isinstance(shape, OpenLoop):
@@ -193,7 +198,7 @@ class Worker:
             return  # it ended meanwhile
         if message["do"] == "set_rate" and isinstance(run.shape, Constant):
             wanted = dataclasses.replace(run.shape, rate=message["rate"])
-            self._check_caps(wanted, instead_of=run)
+            self._check_caps(wanted, [other for other in self.runs if other is not run])
         self._tell(run=number, **message)
 
     def _await_begun(self, run: TrafficRun) -> None:
@@ -265,6 +270,14 @@ class Worker:
             evidence=problem + self._child.tail(20),
             next_step=f"start the traffic again; the whole log is {self._child.log}.",
         )
+
+    def _abandon(self, number: int) -> None:
+        """End a run that may have begun, and forget it."""
+        try:
+            with contextlib.suppress(OSError, ValueError):  # it is gone already
+                self._write(do="stop", run=number)
+        finally:
+            self._forget(number)
 
     def _forget(self, number: int) -> None:
         with self._lock:
