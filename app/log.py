@@ -6,6 +6,7 @@ import json
 import logging
 import secrets
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from logging.handlers import RotatingFileHandler
 from typing import TYPE_CHECKING
@@ -30,6 +31,16 @@ class _File(RotatingFileHandler):
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 - logging's name
         self.lost += 1
+        stream, self.stream = self.stream, None  # the next line opens the file anew
+        if stream is not None:
+            with suppress(OSError):  # it writes once more what the disk had no room for
+                stream.close()
+
+    def close(self) -> None:
+        try:
+            super().close()
+        except OSError:
+            self.lost += 1
 
 
 class RequestLog:

@@ -46,10 +46,14 @@ class _LogFile(RotatingFileHandler):
     lost = 0
 
     def emit(self, record: logging.LogRecord) -> None:
+        lost = self.lost
         super().emit(record)
-        if self.stream is not None:
-            self.stream.close()
-            self.stream = None
+        stream, self.stream = self.stream, None
+        if stream is not None:
+            try:
+                stream.close()
+            except OSError:  # it writes once more what the disk had no room for
+                self.lost = lost + 1
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 - logging's
         self.lost += 1  # a full disk is not worth a traceback in a cell

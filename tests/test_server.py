@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from urllib.request import urlopen
 
 import psutil
@@ -483,5 +484,16 @@ def test_a_log_that_cannot_be_written_stops_nothing(tmp_path, capfd):
 
     with AppServer(complain, log=log) as server:
         log.mkdir()  # in the file's place
+        assert _get(server.url) == b"hello"
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no disk here is always full")
+def test_a_full_disk_stops_nothing(capfd):
+    def complain(environ, start_response):
+        environ["wsgi.errors"].write("lost")
+        return hello(environ, start_response)
+
+    with AppServer(complain, log=Path("/dev/full")) as server:
         assert _get(server.url) == b"hello"
     assert capfd.readouterr() == ("", "")
