@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -13,7 +14,10 @@ from labkit.errors import LabError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import psutil
+
 _GUARD = Path(__file__).with_name("guard.py")
+_GUARD_ITSELF = str(_GUARD)
 _WINDOWS = sys.platform == "win32"
 _NEW_GROUP = 0x200  # CREATE_NEW_PROCESS_GROUP: the kernel's interrupt stays away from the child
 
@@ -105,10 +109,14 @@ class ChildProcess:
         import psutil
 
         try:
-            children = psutil.Process(self._guard.pid).children()
+            found = _first_child(psutil.Process(self._guard.pid))
+            while found and _GUARD_ITSELF in found.cmdline():  # on Windows, see below
+                found = _first_child(found)
+            while _WINDOWS and found and (real := _redirected(found)):
+                found = real
         except psutil.NoSuchProcess:
             return None
-        return children[0].pid if children else None
+        return found.pid if found else None
 
     def poll(self) -> int | None:
         """Return the exit code (128 + n for signal n), or None while the child runs."""
@@ -142,8 +150,10 @@ class ChildProcess:
         """The guard itself hangs: end the child first, then the guard."""
         import psutil
 
-        for process in psutil.Process(self._guard.pid).children(recursive=True):
-            process.kill()
+        with suppress(psutil.NoSuchProcess):  # the guard has ended meanwhile
+            for process in psutil.Process(self._guard.pid).children(recursive=True):
+                with suppress(psutil.NoSuchProcess):  # as this one, with its parent
+                    process.kill()
         self._guard.kill()
         return self._guard.wait(5.0)
 
@@ -157,3 +167,19 @@ class ChildProcess:
         code = self.poll()
         state = "running" if code is None else f"ended with {code}"
         return f"<ChildProcess {Path(self.command[0]).name} {state}>"
+
+
+# On Windows the Python of an environment starts the real one, with the same arguments, and waits
+# for it: so the guard may be two processes, and so may a child that is Python.
+
+
+def _first_child(process: psutil.Process) -> psutil.Process | None:
+    children = process.children()
+    return children[0] if children else None
+
+
+def _redirected(process: psutil.Process) -> psutil.Process | None:
+    """Return the process that this one only stands for; None where it is itself the real one."""
+    child = _first_child(process)
+    same = child is not None and child.cmdline()[1:] == process.cmdline()[1:]
+    return child if same else None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from labkit import processes
 from labkit.processes import ChildProcess, tail
 from tests.waiting import alive, wait_for
 
@@ -31,6 +32,38 @@ def child_of(process: ChildProcess) -> int:
     pid = process.pid
     assert pid is not None
     return pid
+
+
+def test_the_number_is_the_childs_where_python_starts_another_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """As the Python of an environment does on Windows, for the guard and for a child in Python."""
+    redirector = tmp_path / "python"
+    redirector.write_text(f'#!/bin/sh\n"{sys.executable}" "$@"\nexit $?\n')
+    redirector.chmod(0o755)
+    again = (
+        "import os, subprocess, sys, time\n"
+        "if 'REAL' not in os.environ:\n"
+        "    sys.exit(subprocess.call(sys.orig_argv, env=os.environ | {'REAL': '1'}))\n"
+        "print('up', os.getpid(), flush=True); time.sleep(60)"
+    )
+    command = [sys.executable, "-c", again]
+    monkeypatch.setattr(sys, "executable", str(redirector))
+    with ChildProcess(command, log=tmp_path / "log") as process:
+        wait_for(lambda: "up" in process.tail())
+        monkeypatch.setattr(processes, "_WINDOWS", True)
+        pid = process.pid
+        assert pid == int(process.tail().split()[1])
+        os.kill(pid, signal.SIGTERM)  # which on Windows the job does that the two are in
+
+
+def test_a_guard_that_hangs_is_killed_with_its_child(tmp_path: Path):
+    process = ChildProcess(SLEEPER, log=tmp_path / "log", grace_seconds=0.1)
+    pid = child_of(process)
+    os.kill(process.guard_pid, signal.SIGSTOP)
+    assert process.stop() == -signal.SIGKILL
+    wait_for(lambda: not alive(pid))
+    assert process._kill() == -signal.SIGKILL, "it is gone already, and that is all right"
 
 
 def test_stop_ends_the_child_and_its_guard(tmp_path: Path):
