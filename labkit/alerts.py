@@ -174,6 +174,8 @@ class AlertWatch:
                 alerts = read(self._client)
             except LabError as error:
                 self.problem = error
+            except Exception as error:  # noqa: BLE001 - a thread has no caller; its repr tells
+                self.problem = LabError("The answer about alerts is odd.", evidence=repr(error))
             else:
                 self.problem = None
                 self._compare(alerts)

@@ -169,8 +169,8 @@ class Lab(Asking, Driving, Showing, Telling):
             Lab.opened[:] = [lab for lab in Lab.opened if lab is not self]
             self._app = self._prometheus = self._rules = self._client = None
             self._worker = self._panel = self._dashboard = self._folder = None
-            self._background_errors.clear()
             self._closing.close()
+            self._background_errors = []  # a callback that is still busy has the old one
 
     def stop_app(self) -> None:
         """Stop the app alone: its target goes down, `up` becomes 0."""

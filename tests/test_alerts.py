@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 import threading
+from contextlib import closing
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
@@ -14,6 +16,8 @@ import labkit
 from labkit.alerts import Alert, AlertWatch, frame
 from labkit.grafana.board import dashboard_json
 from labkit.lab import Lab
+from labkit.promql.client import Client
+from labkit.server import AppServer
 from tests.grafana_board import asked
 from tests.prometheus_lines import binaries
 from tests.waiting import wait_for
@@ -142,6 +146,46 @@ def test_an_exception_in_a_callback_is_raised_at_the_next_call(lab: Lab, started
         wait_for(lambda: len(calls) == 2, 10)
         with pytest.raises(ZeroDivisionError, match="resolved"):
             lab.alerts()
+
+
+def test_an_exception_of_the_time_before_a_stop_does_not_fail_the_next_start(
+    lab: Lab, started: None
+) -> None:
+    told = threading.Event()
+
+    def broken(alert: Alert) -> None:
+        told.set()
+        wait_for(watch._closing.is_set, 10)
+        raise ZeroDivisionError
+
+    with labkit.connect(prometheus_url=lab.prometheus_url) as attached:
+        watch = attached.on_alert(broken)
+        lab.add_rules(AT_ONCE.format(comparison="> 0"))
+        assert told.wait(10)
+        attached.stop()
+        attached.start()
+        assert len(attached.query("up")) == 1
+
+
+def test_an_odd_answer_does_not_end_a_watch() -> None:
+    rule = {"name": "A", "query": "a > 0", "lastEvaluation": "2025-01-01T00:00:00Z"}
+    active = {"labels": {}, "annotations": {}, "state": "firing", "value": "1"}
+    answers: list[Any] = [[], [{"rules": None}], [{"rules": [rule | {"alerts": [active]}]}]]
+    active["activeAt"] = "2025-01-01T00:00:00Z"
+
+    def prometheus(environ: Any, start_response: Any) -> list[bytes]:
+        groups = answers.pop(0) if len(answers) > 1 else answers[0]
+        start_response("200 OK", [("Content-Type", "application/json")])
+        return [json.dumps({"status": "success", "data": {"groups": groups}}).encode()]
+
+    told: list[Alert] = []
+    with (
+        AppServer(prometheus) as server,
+        closing(Client(server.url, scrape_interval=0.1)) as client,
+        AlertWatch(client, told.append, pytest.fail),
+    ):
+        wait_for(lambda: told)
+    assert (told[0].name, told[0].state) == ("A", "firing")
 
 
 def test_a_closed_watch_is_silent_and_closes_itself_from_its_own_callback(
