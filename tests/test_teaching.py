@@ -6,6 +6,7 @@ import html
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -30,9 +31,10 @@ from labkit.teaching.part import Part
 from labkit.teaching.record import Record, Standing, attempted, hinted, revealed
 from labkit.teaching.results import Difference, Ground, Result, alike, differences, distance, same
 from labkit.teaching.schema import read
-from labkit.teaching.servers import Servers
+from labkit.teaching.servers import Servers, lab_for
 from labkit.teaching.verdict import NotYet, Unanswered, Verdict
 from tests.teaching_grounds import servers_on
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -551,7 +553,8 @@ def with_lab(
 ) -> SimpleNamespace:
     servers, lab = live
     monkeypatch.setattr(desk, "_servers", servers)
-    monkeypatch.setattr(desk, "_labs", lambda: [lab, SimpleNamespace(kind="history")])
+    past = SimpleNamespace(kind="history", client=servers.start("live")[0].client)
+    monkeypatch.setattr(desk, "_labs", lambda: [lab, past])
     return lab
 
 
@@ -574,10 +577,11 @@ def test_a_live_exercise_needs_a_lab_with_data(
     monkeypatch.setattr(desk, "_labs", list)
     with pytest.raises(LabError, match=r"labkit\.start\(\)"):
         teaching.check("open-1", "1")
-    empty = SimpleNamespace(**{**vars(lab), "client": servers.start("live")[0].client})
-    monkeypatch.setattr(desk, "_labs", lambda: [empty])
-    with pytest.raises(LabError, match="send traffic"):
-        teaching.check("open-1", "1")
+    with Client(servers.start("live")[0].client.url) as young:  # it holds nothing of now
+        empty = SimpleNamespace(**{**vars(lab), "client": young})
+        monkeypatch.setattr(desk, "_labs", lambda: [empty])
+        with pytest.raises(LabError, match="send traffic"):
+            teaching.check("open-1", "1")
 
 
 def test_a_cell_shows_the_caret_and_the_series_that_differ(with_lab: SimpleNamespace):
@@ -612,6 +616,30 @@ def test_servers_end_when_they_are_closed(
     assert [*runs.iterdir()] == []
     with pytest.raises(LabError):
         first.client.query("up")
+
+
+def test_a_server_that_was_killed_is_started_again(
+    prometheus_binary: Binary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    with servers_on(prometheus_binary, tmp_path / "cache") as servers:
+        first, _ = servers.start("own")
+        for server in servers._running:
+            assert server.pid is not None
+            os.kill(server.pid, signal.SIGKILL)
+            wait_for(lambda server=server: server.poll() is not None)
+        again, _ = servers.start("own")
+        assert again is not first
+        assert again.client.query("count(up)")["value"].item() == 2
+
+
+def test_a_lab_that_serves_a_past_is_not_the_one_that_runs():
+    exercise = next(each for each in all_exercises().values() if each.live)
+    with Client("http://127.0.0.1:9") as now, Client("http://127.0.0.1:9", at=1.7e9) as then:
+        runs = SimpleNamespace(kind="lab", client=now)
+        recording = SimpleNamespace(kind="recording", client=then)
+        assert lab_for(exercise, [runs, recording]) is runs
+        assert lab_for(exercise, [recording]) is None
 
 
 def test_a_store_that_fails_leaves_nothing_running(prometheus_binary: Binary):

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from labkit.lab import Lab
     from labkit.progress import Progress
     from labkit.prometheus.candidate import Binary
+    from labkit.prometheus.server import PrometheusServer
     from labkit.promql.client import Client
     from labkit.teaching.exercises import Exercise
     from labkit.teaching.results import Labels
@@ -53,6 +54,7 @@ class Servers:
         self._closing = ExitStack()
         self._name = ""
         self._grounds: tuple[Ground, Ground] | None = None
+        self._running: list[PrometheusServer] = []
         self._binary: Binary | None = None
 
     def grounds(self, exercise: Exercise, lab: Lab | None = None) -> list[Ground]:
@@ -93,7 +95,7 @@ class Servers:
             LabError: Prometheus or promtool is missing, or the disk is full.
         """
         with self._lock:
-            if self._grounds is None or self._name != name:
+            if self._grounds is None or self._name != name or not self._alive():
                 self.close()
                 try:
                     self._grounds = self._start(name)
@@ -120,10 +122,15 @@ class Servers:
         """The promtool beside it."""
         return self.binary.promtool
 
+    def _alive(self) -> bool:
+        """Whether none of the servers has ended: killed, or for want of memory."""
+        return all(server.poll() is None for server in self._running)
+
     def close(self) -> None:
         """End the servers. Idempotent."""
         with self._lock:
             self._name, self._grounds = "", None
+            self._running.clear()
             self._closing.close()
             atexit.unregister(self.close)
 
@@ -163,6 +170,7 @@ class Servers:
                 binary, {}, directory=folder.path, data=data, arguments=AS_IT_IS
             )
             closing.callback(server.close)
+            self._running.append(server)
             client = HistoryClient(server.url, of)
             closing.callback(client.close)
             self._closing.push(closing.pop_all())
@@ -211,7 +219,10 @@ def _from_cache(of: Past, data: Path, binary: Binary, progress: Progress | None)
 
 
 def lab_for(exercise: Exercise, labs: Sequence[Lab]) -> Lab | None:
-    """Return the lab that an exercise about a running one means: the one opened last."""
+    """Return the lab that an exercise about a running one means: the one opened last.
+
+    One that serves a past, simulated or recorded, does not run in this sense.
+    """
     if not exercise.live:
         return None
-    return next((lab for lab in reversed(labs) if lab.kind != "history"), None)
+    return next((lab for lab in reversed(labs) if lab.client.at is None), None)
