@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from labkit.errors import LabError, TargetRefused
+from labkit.loopback import open_session
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import requests
 
 TIMEOUT_SECONDS = 5.0
 _OK = 200
@@ -63,9 +66,12 @@ class RemoteFaults:
         """
         self._put(fields)
 
-    def preset(self, name: str, /) -> None:
-        """Set every field to that of a preset, classic or healthy; raises as `update` does."""
-        self._put({"preset": name})
+    def preset(self, name: str, /, **fields: float) -> None:
+        """Set every field to that of a preset, classic or healthy, except the fields given.
+
+        Raises as `update` does.
+        """
+        self._put({"preset": name, **fields})
 
     def _put(self, body: Mapping[str, Any]) -> None:
         if not self._token:
@@ -80,23 +86,24 @@ class RemoteFaults:
 
         headers = self._headers | ({"X-Lab-Token": self._token} if self._token and body else {})
         try:
-            answer = requests.request(
-                method,
-                self._url,
-                json=body,
-                headers=headers,
-                verify=self._verify,
-                timeout=TIMEOUT_SECONDS,
-                allow_redirects=False,
-            )
-        except requests.RequestException as error:
+            with open_session(self._url) as session:
+                answer = session.request(
+                    method,
+                    self._url,
+                    json=body,
+                    headers=headers,
+                    verify=self._verify,
+                    timeout=TIMEOUT_SECONDS,
+                    allow_redirects=False,
+                )
+            if _is_json(answer):
+                return answer.json()
+        except requests.RequestException as error:  # of a body that is no JSON, too
             raise TargetRefused(
-                f"The app at {self._url} did not answer.",
+                f"{self._url} gave no answer that makes sense.",
                 evidence=str(error),
                 next_step="check the address; labkit.connect(...).check() looks at every part.",
             ) from error
-        if answer.status_code == _OK and answer.headers.get("Content-Type") == "application/json":
-            return answer.json()
         raise _refusal(answer.status_code, answer.text[:500], self._url)
 
     def __getattr__(self, name: str) -> float:
@@ -115,6 +122,10 @@ class RemoteFaults:
 
     def __repr__(self) -> str:
         return f"<RemoteFaults {self._url}>"
+
+
+def _is_json(answer: requests.Response) -> bool:
+    return answer.status_code == _OK and answer.headers.get("Content-Type") == "application/json"
 
 
 def _refusal(status: int, text: str, url: str) -> Exception:

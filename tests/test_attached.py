@@ -13,6 +13,8 @@ from labkit.attached import scrape_interval_of
 from labkit.lab import Lab
 from labkit.prometheus.server import PrometheusServer
 from labkit.promql.client import Client
+from labkit.remote import RemoteFaults
+from labkit.server import AppServer
 from tests.prometheus_lines import binaries
 from tests.waiting import wait_for
 
@@ -65,6 +67,36 @@ def test_faults_are_read_and_changed_through_the_app(attached: Lab, elsewhere: L
         attached.faults.health_failure_probability = 7
     with pytest.raises(AttributeError, match="slow_min_seconds"):
         _ = attached.faults.colour
+
+
+def test_a_preset_takes_fields_as_that_of_the_app_does(attached: Lab, elsewhere: Lab):
+    attached.faults.preset("healthy", health_failure_probability=0.5)
+    assert elsewhere.faults.health_failure_probability == 0.5
+    attached.faults.preset("classic")
+
+
+def test_a_proxy_of_the_network_gets_neither_the_faults_nor_the_token(
+    attached: Lab, elsewhere: Lab, monkeypatch
+):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    attached.faults.update(health_failure_probability=0.3)
+    assert elsewhere.faults.health_failure_probability == 0.3
+    attached.faults.preset("classic")
+
+
+def test_an_answer_that_is_no_json_is_told(elsewhere: Lab):
+    def half(environ, start_response):
+        start_response("200 OK", [("Content-Type", "application/json")])
+        return [b'{"health_']
+
+    with (
+        AppServer(half) as server,
+        pytest.raises(labkit.TargetRefused, match="no answer that makes sense"),
+    ):
+        RemoteFaults(server.url).to_dict()
 
 
 def test_without_the_token_faults_are_only_read(elsewhere: Lab, monkeypatch):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from labkit.errors import TargetRefused
+from labkit.loopback import open_session
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,8 +66,7 @@ def fetch(
     import requests
 
     try:
-        with requests.Session() as session:
-            session.trust_env = not _is_loopback(url)  # no proxy leads to this machine's loopback
+        with open_session(url) as session:
             started_at, started = time.time(), time.monotonic()
             with session.get(
                 url,
@@ -113,11 +111,3 @@ def _reason(error: BaseException, seconds: float) -> str:
             break
         error = inner
     return _OBJECT.sub("", str(error))
-
-
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

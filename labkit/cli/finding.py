@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from labkit.errors import LabError, TargetRefused
+from labkit.loopback import open_session
 
 if TYPE_CHECKING:
     from labkit.registry import Entry
@@ -91,8 +92,7 @@ def get_text(url: str) -> str:
     """
     import requests
 
-    with requests.Session() as session:
-        session.trust_env = False  # a proxy of the network can't reach this machine's loopback
+    with open_session(url) as session:
         try:
             answer = session.get(url, timeout=CONNECT_SECONDS, allow_redirects=False)
         except (requests.RequestException, ValueError) as error:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
 from labkit.errors import TargetRefused
+from labkit.loopback import is_loopback
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def find_target(url: str, *, allow_remote: bool = False) -> Target:
     if allow_remote:
         return Target(base, None)
     addresses = _resolve(parts)
-    remote = [address for address in addresses if not _is_loopback(address)]
+    remote = [address for address in addresses if not is_loopback(address)]
     if remote:
         raise TargetRefused(
             f"{parts.hostname} is not this machine (it is {remote[0]}), and the lab sends "
@@ -76,9 +76,3 @@ def _resolve(parts: SplitResult) -> tuple[str, ...]:
             next_step="check the spelling; the lab's own app is at 127.0.0.1.",
         ) from error
     return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
-
-
-def _is_loopback(address: str) -> bool:
-    host = ipaddress.ip_address(address.partition("%")[0])
-    mapped = getattr(host, "ipv4_mapped", None)  # ::ffff:127.0.0.1
-    return bool((mapped or host).is_loopback)
