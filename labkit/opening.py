@@ -34,8 +34,8 @@ def start(**settings: Any) -> Lab:
         if not own:
             return Lab(**settings).start()
         running = own[-1]
-        missing = object()
-        differing = [n for n, value in settings.items() if getattr(running, n, missing) != value]
+        wanted = Lab(**settings)  # which knows its arguments, and starts nothing
+        differing = [n for n in settings if getattr(running, n) != getattr(wanted, n)]
         if differing:
             raise LabError(
                 f"A lab is already running, with another {', '.join(differing)}.",

@@ -88,6 +88,9 @@ def test_start_again_returns_the_running_lab_and_refuses_other_settings(lab: Lab
     assert labkit.start() is lab
     assert labkit.current() is lab
     assert labkit.start(seed=7) is lab
+    assert labkit.start(name=None) is lab, "which is the same as to give no name"
+    with pytest.raises(TypeError, match="typo"):
+        labkit.start(typo=1)
     with pytest.raises(labkit.LabError, match=r"another scrape_interval"):
         labkit.start(scrape_interval=2.0)
 
