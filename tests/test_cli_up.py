@@ -79,6 +79,12 @@ def test_up_prints_both_addresses_and_announces_itself(up, entry):
     assert re.search(r"App +up +http", shown), shown
 
 
+def test_up_shows_no_notes_on_its_own_queries(up):
+    """First of those that look at its status, which has no traffic at first."""
+    up.expect(r"up for \d+ s, no traffic")
+    assert "two samples" not in up.before
+
+
 def test_up_shows_the_traffic_of_the_last_seconds(up):
     assert invoke("spike", "2", "1.5", "--mix", "/=1").exit_code == 0
     up.expect(r"up for \d+ s, \d+\.\d requests/s")
@@ -157,6 +163,12 @@ def test_a_query_with_a_mistake_shows_the_place_and_a_next_step_for_terminals(up
 def test_bad_arguments_of_a_query_are_usage_errors(up, arguments, words):
     done = invoke("query", "up", *arguments)
     assert (done.exit_code, words in done.stderr) == (2, True), done.output
+
+
+@pytest.mark.parametrize("moment", ["garbage", "nan", "0001-01-01"])
+def test_a_time_that_is_none_is_a_usage_error_of_an_explanation(up, moment):
+    done = invoke("explain", "up", "--time", moment)
+    assert done.exit_code == 2, (done.output, done.exception)
 
 
 def test_headers_of_the_environment_are_sent_and_checked(up, monkeypatch):

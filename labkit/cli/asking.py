@@ -50,7 +50,7 @@ def moment(text: str | None) -> float | datetime | None:
         pass
     try:
         return datetime.fromisoformat(text).astimezone()
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:  # no such time, or none that this machine has
         raise ValueError(
             f"--time must be Unix seconds or a time such as 2026-01-31T12:00, not {text!r}"
         ) from error

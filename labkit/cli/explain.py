@@ -32,8 +32,8 @@ def explain(*, promql: str, when: str | None, prometheus_url: str | None) -> Non
     from labkit.promql.explain import explain as explanation
     from labkit.promql.steps import unix_ms
 
-    at = moment(when)
     with asking(prometheus_url) as client:
+        at = moment(when)
         client.scrape_interval = scrape_interval_of(client)
         found = explanation(client, promql, None if at is None else unix_ms(at, "time") / 1000)
     output.console.print(str(found), markup=False, highlight=False, soft_wrap=True)

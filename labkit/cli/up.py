@@ -153,8 +153,9 @@ def _figures(lab: Lab) -> str:
     from labkit.promql.catalog import QUERIES
 
     try:
-        rate = lab.query(f"sum({QUERIES['live_request_rate'].promql})")["value"]
-        ratio = lab.query(QUERIES["live_error_ratio"].promql)["value"].dropna()
+        # Not lab.query: its notes on what is empty would stand in the status line.
+        rate = lab.client.query(f"sum({QUERIES['live_request_rate'].promql})")["value"]
+        ratio = lab.client.query(QUERIES["live_error_ratio"].promql)["value"].dropna()
     except QueryError as error:
         return error.message
     if rate.empty or not rate.item():
