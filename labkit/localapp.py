@@ -62,15 +62,19 @@ class LocalApp:
         """Serve it again on its port, with counters from zero; a running one is left as it is."""
         with self._life:
             if not self.running:
+                self._close()  # one whose loop broke down still has its threads and the port
                 self._serve(self.port, {"FAULTS": self.faults})
 
     def stop(self) -> None:
         """Answer what is in flight and stop serving. Idempotent."""
         with self._life:
-            server, self._server = self._server, None
-            if server is not None:
-                server.close()
-                self._app.extensions["log"].close()
+            self._close()
+
+    def _close(self) -> None:
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
+            self._app.extensions["log"].close()
 
     def _serve(self, port: int, config: Mapping[str, Any]) -> None:
         log = self._folder.log("app")
