@@ -174,14 +174,13 @@ def test_its_own_page_is_opened_at_the_right_time(lab: HistoryLab):
         with pytest.raises(LabError, match=r"(?s)without a page.*lab\.plot"):
             lab.page("jobs_total")
     server = lab._prometheus
-    before = server.has_web_page
-    server.has_web_page = True
+    before, server._web_page = server._web_page, True
     try:
         parts = urlsplit(lab.page("rate(jobs_total[$__rate_interval]) > 0", minutes=90))
         assert urlsplit(lab.page("up", time=END - DAY)).query.count("2026-01-30+00%3A00%3A00") == 2
         assert lab.status()["Prometheus"].url.endswith("moment_input=2026-01-31+00%3A00%3A00")
     finally:
-        server.has_web_page = before
+        server._web_page = before
     assert parts.path == {2: "/graph", 3: "/query"}[server.binary.major]
     assert parse_qs(parts.query) == {
         "g0.expr": ["rate(jobs_total[4m]) > 0"],

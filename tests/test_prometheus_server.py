@@ -390,6 +390,27 @@ def test_a_log_is_cut_while_its_writer_goes_on(tmp_path: Path):
     assert "line" in text_after(log, 10**9)
 
 
+def test_a_log_that_cannot_be_cut_ends_nothing(tmp_path: Path):
+    """A directory in its place, which fails as a full disk does: with an OSError."""
+    cut(tmp_path, 10, 5)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="Windows stops no process")
+def test_a_page_that_did_not_answer_once_is_looked_for_again(
+    start: Callable[..., PrometheusServer],
+):
+    server = start()
+    pid = server.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        assert not server.has_web_page
+        assert server._web_page is None, "no answer is no proof that there is none"
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert server.has_web_page == (probe.get(f"{server.url}/")[0] == 200) == server._web_page
+
+
 def test_cutting_keeps_whole_lines_from_the_end(tmp_path: Path):
     log = tmp_path / "log"
     cut(log, 10, 5)

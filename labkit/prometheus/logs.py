@@ -69,7 +69,8 @@ class LogLimit:
 def cut(path: Path, most_bytes: int, kept_bytes: int) -> None:
     """Keep only the last lines of a log that is larger than ``most_bytes``.
 
-    What is written during the cut, some microseconds, may be lost.
+    What is written during the cut, some microseconds, may be lost. Where the disk has no room for
+    what is kept, or the log can't be opened, so be it: this is no reason to stop looking.
     """
     try:
         with path.open("r+b") as log:
@@ -81,5 +82,5 @@ def cut(path: Path, most_bytes: int, kept_bytes: int) -> None:
             log.truncate(0)
         with path.open("ab") as log:
             log.write(b"... older lines were cut off\n" + kept)
-    except FileNotFoundError:
+    except OSError:
         return

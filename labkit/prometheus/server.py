@@ -11,7 +11,7 @@ import tempfile
 import threading
 import time
 from contextlib import ExitStack, contextmanager, suppress
-from functools import cached_property, partial
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -102,6 +102,7 @@ class PrometheusServer:
         self.log = directory / "prometheus.log"
         self._files = ConfigFiles(directory)
         self._reloading = threading.Lock()
+        self._web_page: bool | None = None  # not known yet
         with ExitStack() as closing:
             with _writing(directory):
                 directory.mkdir(parents=True, exist_ok=True)
@@ -168,10 +169,15 @@ class PrometheusServer:
         """Its process number, or None once it has ended."""
         return self._child.pid
 
-    @cached_property
+    @property
     def has_web_page(self) -> bool:
         """Whether it has a page for the browser; Debian builds some without."""
-        return probe.get(f"{self.url}/")[0] == HTTPStatus.OK
+        if self._web_page is None:
+            status = probe.get(f"{self.url}/")[0]
+            if status is None:  # no answer, this time
+                return False
+            self._web_page = status == HTTPStatus.OK
+        return self._web_page
 
     def tail(self, lines: int = 50) -> str:
         """Return the last lines of its log."""
