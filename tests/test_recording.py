@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from labkit.panels.dashboard_source import Source
 from labkit.recording import archive, open_recording, record, recorder
 from labkit.recording.contents import MOST_SAMPLES, Clock, Contents, Family, Window
 from labkit.recording.recorded import SAMPLE_NAN, Recording
+from labkit.recording.recorder import _settle
 from tests.prometheus_lines import binaries
 from tests.small_past import END, HOSTILE
 
@@ -119,6 +121,16 @@ def test_a_prometheus_of_another_version_has_the_same_samples(
         if other != prometheus_binary:
             with served(lab.recording.path, other) as elsewhere:
                 assert without_nan(samples(elsewhere, lab.history.end)) == without_nan(expected)
+
+
+def test_what_the_rules_make_of_the_last_moments_is_waited_for(live: Lab):
+    client = live._client_now()
+    for _ in range(5):
+        end = client.now()
+        _settle(client, end)
+        times = [group["lastEvaluation"] for group in client.get("rules")["groups"]]
+        assert times
+        assert all(datetime.fromisoformat(time).timestamp() > end for time in times)
 
 
 def test_samples_that_are_not_a_number_come_back(live: Lab, lab: RecordingLab):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time as clock
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -89,11 +91,27 @@ def _start(lab: Lab, minutes: float | None, end: float) -> float:
 
 
 def _settle(client: Client, end: float) -> None:
-    """Wait until every target was scraped after the end, so that all before it is stored."""
+    """Wait until all is stored that is of a time before the end.
+
+    It is, once every target was scraped and every rule evaluated after it.
+    """
     if client.at is None:
         seconds = min(1 + 2 * client.scrape_interval, _SETTLE_SECONDS)
         with suppress(QueryError):  # nothing is scraped any more, or seldom: what is there counts
             client.wait_for(f"min(timestamp(up)) > {end!r}", timeout=seconds)
+        with suppress(QueryError):  # servers that only have the query API do not tell
+            _await_rules(client, end, seconds)
+
+
+def _await_rules(client: Client, end: float, seconds: float) -> None:
+    """Wait until each group of rules was evaluated after a moment; these take turns."""
+    deadline = clock.monotonic() + seconds
+    while clock.monotonic() < deadline:
+        told = client.get("rules").get("groups", ())
+        times = [group["lastEvaluation"] for group in told if group.get("lastEvaluation")]
+        if all(datetime.fromisoformat(time).timestamp() > end for time in times):
+            return
+        clock.sleep(client.scrape_interval / 4)
 
 
 class _Session:
