@@ -78,7 +78,12 @@ def collect_wheels(folder: Path) -> None:
     ]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=_PIP_SECONDS, check=False
+            command,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=_PIP_SECONDS,
+            check=False,
         )
     except subprocess.TimeoutExpired as error:
         raise LabError(

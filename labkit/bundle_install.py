@@ -21,6 +21,12 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 WINDOWS = sys.platform == "win32"
 
+# Settings of the person that would lead pip or the environment's Python astray; as bootstrap.py's.
+FOREIGN = {
+    *("PYTHONHOME", "PYTHONPATH", "PIP_CONSTRAINT", "PIP_DRY_RUN", "PIP_NO_DEPS"),
+    *("PIP_PREFIX", "PIP_PYTHON", "PIP_QUIET", "PIP_ROOT", "PIP_TARGET", "PIP_USER"),
+}
+
 
 def main() -> None:
     """Make the environment and the script that opens the lab."""
@@ -64,7 +70,8 @@ def _install(environment: Path, about: dict[str, str]) -> None:
         *("--disable-pip-version-check", "--no-index", "--find-links", str(HERE / "wheels")),
         f"observability-lab=={about['labkit']}",
     ]
-    if code := subprocess.run(command, check=False).returncode:
+    settings = {name: value for name, value in os.environ.items() if name not in FOREIGN}
+    if code := subprocess.run(command, check=False, env=settings).returncode:
         sys.exit(f"pip failed with exit code {code}; what it said stands above.")
 
 

@@ -67,8 +67,13 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_bundle_installs_and_runs_without_network(unpacked: Path, tmp_path: Path) -> None:
     there = tmp_path / "a folder"
-    # The packages of others are those of the tests: PIP_NO_DEPS, and a .pth to where they are.
-    done = install(unpacked, there, before=without_network(), PIP_NO_DEPS="1")
+    # The packages of others are those of the tests: no-deps, and a .pth to where they are.
+    (tmp_path / "pip.conf").write_text("[install]\nno-deps = true\n", encoding="utf-8")
+    (tmp_path / "pip.py").write_text("raise SystemExit('not the real pip')", encoding="utf-8")
+    astray = {"PIP_TARGET": str(tmp_path / "astray"), "PYTHONPATH": str(tmp_path)}
+    settings = {"PIP_CONFIG_FILE": str(tmp_path / "pip.conf"), **astray}
+    done = install(unpacked, there, before=without_network(), **settings)
+    assert not (tmp_path / "astray").exists()
     assert done.returncode == 0, done.stdout + done.stderr
     assert str(there / "open-lab") in done.stdout
     site = next((there / ".venv").glob("lib/python*/site-packages"))
