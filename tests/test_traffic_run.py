@@ -26,6 +26,7 @@ from labkit.traffic import (
     Wave,
     Worker,
 )
+from labkit.traffic import target as where
 from tests.traffic_target import rude_server, target_server
 from tests.waiting import wait_for
 
@@ -344,6 +345,14 @@ def test_other_machines_and_too_much_are_refused_before_anything_is_sent(
         worker.start(target.url, Spike(1, 1), timeout=0)
     assert not worker.runs
     assert not target.paths
+
+
+def test_each_address_of_a_name_is_tried(target: Target):
+    port = target.url.rpartition(":")[2]
+    named = where.Target(f"http://localhost:{port}", ("::1", "127.0.0.1"))
+    where.knock(named, seconds=1, next_step="")
+    with pytest.raises(TargetRefused, match=r"Nothing answers at http://127\.0\.0\.1:9"):
+        where.knock(where.find_target("http://127.0.0.1:9"), seconds=1, next_step="")
 
 
 def test_a_start_that_is_interrupted_leaves_no_traffic(tmp_path, target: Target):

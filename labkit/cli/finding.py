@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from labkit.errors import LabError, TargetRefused
+from labkit.errors import LabError
 from labkit.loopback import open_session
 
 if TYPE_CHECKING:
     from labkit.registry import Entry
 
 CONNECT_SECONDS = 3.0
-_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True)
@@ -67,21 +64,14 @@ def check_reachable(url: str, *, allow_remote: bool) -> None:
     Raises:
         TargetRefused: when the address will not do, leads to another machine, or nothing listens.
     """
-    from labkit.traffic.target import find_target
+    from labkit.traffic.target import find_target, knock
 
-    target = find_target(url, allow_remote=allow_remote)
-    parts = urlsplit(target.url)
-    host = target.addresses[0] if target.addresses else str(parts.hostname)
-    try:
-        port = parts.port or _PORTS[parts.scheme]
-        socket.create_connection((host, port), CONNECT_SECONDS).close()
-    except OSError as error:
-        raise TargetRefused(
-            f"Nothing answers at {url}.",
-            evidence=str(error),
-            next_step="start an app with `labkit up`, or see that the one at this address runs; "
-            "`labkit traffic -t` tries the connection.",
-        ) from error
+    knock(
+        find_target(url, allow_remote=allow_remote),
+        seconds=CONNECT_SECONDS,
+        next_step="start an app with `labkit up`, or see that the one at this address runs; "
+        "`labkit traffic -t` tries the connection.",
+    )
 
 
 def get_text(url: str) -> str:

@@ -6,12 +6,11 @@ import contextlib
 import dataclasses
 import secrets
 import shutil
-import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
-from labkit.errors import LabError, TargetRefused
+from labkit.errors import LabError
 from labkit.locking import locked
 from labkit.processes import tail
 from labkit.traffic import background_state as files
@@ -20,7 +19,7 @@ from labkit.traffic.background_state import BackgroundStatus
 from labkit.traffic.caps import MAX_SECONDS, Caps, positive
 from labkit.traffic.mixes import Mix, find_mix
 from labkit.traffic.shapes import Continuous
-from labkit.traffic.target import find_target
+from labkit.traffic.target import find_target, knock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,6 +30,7 @@ GIVE_UP_SECONDS = 600.0
 """For how long it goes on without any answer; an app may be restarted meanwhile."""
 
 _PROBE_SECONDS = 5.0
+_START_IT = "start it first (labkit up, or the notebook's labkit.start()), or give another address."
 _LOCK_SECONDS = 2 * (START_SECONDS + STOP_SECONDS)
 _KEPT_ENDED = 5  # targets whose state and log stay; a lab has another port each time
 
@@ -93,8 +93,9 @@ class Background:
         """
         chosen = find_mix(mix)
         Caps().check_seconds(positive("seconds", seconds))
+        target = find_target(url, allow_remote=allow_remote)
         status = BackgroundStatus(
-            url=find_target(url, allow_remote=allow_remote).url,
+            url=target.url,
             state="starting",
             intensity=Continuous(intensity).intensity,
             mix=chosen.name,
@@ -117,7 +118,7 @@ class Background:
             if running := _running(folder):
                 _check_same(running, status)
                 return cls(folder)
-            _probe(status.url)
+            knock(target, seconds=_PROBE_SECONDS, next_step=_START_IT)
             launch(folder, status, request)
             _prune(keep=folder)
         return cls(folder, fresh=True)
@@ -237,21 +238,6 @@ def _check_same(running: BackgroundStatus, wanted: BackgroundStatus) -> None:
             evidence=str(running),
             next_step="stop it first: labkit background stop",
         )
-
-
-def _probe(url: str) -> None:
-    """Raise TargetRefused where nothing listens: a slip, which nobody would see later."""
-    parts = urlsplit(url)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    try:
-        socket.create_connection((parts.hostname or "", port), timeout=_PROBE_SECONDS).close()
-    except OSError as error:
-        raise TargetRefused(
-            f"Nothing answers at {url}.",
-            evidence=str(error),
-            next_step="start it first (labkit up, or the notebook's labkit.start()), or give "
-            "another address.",
-        ) from error
 
 
 def _prune(keep: Path) -> None:

@@ -47,6 +47,32 @@ def find_target(url: str, *, allow_remote: bool = False) -> Target:
     return Target(base, addresses)
 
 
+def knock(target: Target, *, seconds: float, next_step: str) -> None:
+    """Try once whether something listens at a target; no request is sent.
+
+    Args:
+        target: from `find_target`.
+        seconds: how long each of its addresses has.
+        next_step: what to do where nothing listens.
+
+    Raises:
+        TargetRefused: nothing listens there.
+    """
+    parts = urlsplit(target.url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    failure: OSError | None = None
+    for host in target.addresses or (parts.hostname or "",):
+        try:
+            socket.create_connection((host, port), seconds).close()
+        except OSError as error:
+            failure = error
+        else:
+            return
+    raise TargetRefused(
+        f"Nothing answers at {target.url}.", evidence=str(failure), next_step=next_step
+    ) from failure
+
+
 def _split(url: str) -> SplitResult:
     example = "give an address like http://127.0.0.1:5000."
     try:
