@@ -418,7 +418,7 @@ def test_a_run_without_an_end_ends_at_the_cap(tmp_path, target: Target):
 def test_the_reprs_say_what_is_going_on(worker: Worker, target: Target):
     run = worker.start(target.url, Controlled(2, 0.05), mix={"/ok?<b>": 1})
     run.wait(20)
-    assert "Controlled(requests=2, seconds=0.05)" in repr(run)
+    assert "controlled: 2 requests in 0.05 s" in repr(run)
     assert "2 responses" in repr(run)
-    assert "<b>Controlled" in run._repr_html_()
+    assert "<b>controlled: 2 requests" in run._repr_html_()
     assert "/ok?&lt;b&gt;" in run._repr_html_()
