@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import inspect
 import re
 from functools import cache
 from importlib import import_module
@@ -252,7 +253,7 @@ def documented(source: Path) -> Iterator[tuple[str, ast.FunctionDef | ast.ClassD
             if not node.name.startswith("_"):
                 yield node.name, node, arguments(node)
         elif isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-            yield node.name, node, constructor(node)
+            yield node.name, node, constructor(node) or inherited(node, source)
 
 
 def arguments(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
@@ -268,6 +269,14 @@ def constructor(kind: ast.ClassDef) -> set[str]:
             return arguments(node)
     fields = [node for node in kind.body if isinstance(node, ast.AnnAssign)]
     return {node.target.id for node in fields if "ClassVar" not in ast.unparse(node.annotation)}
+
+
+def inherited(kind: ast.ClassDef, source: Path) -> set[str]:
+    """Return the arguments that a class has from another one, where it documents any."""
+    if not parse(ast.get_docstring(kind)).entries("Args"):
+        return set()
+    module = import_module(name_of(source).removesuffix(".py").replace("/", "."))
+    return set(inspect.signature(getattr(module, kind.name)).parameters)
 
 
 def exists(error: str, source: Path) -> bool:

@@ -1,5 +1,5 @@
 """Objectives: error budgets, burn rates, and the alerts of the SRE workbook."""
 
-from labkit.slo.objective import SLO
+from labkit.slo.slo import SLO
 
 __all__ = ["SLO"]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from labkit.promql.steps import Instant
     from labkit.slo.asked import Asked
-    from labkit.slo.objective import SLO
+    from labkit.slo.objective import Objective
     from labkit.slo.policy import Alert, Pair
 
     Floats = NDArray[np.float64]
@@ -51,7 +51,7 @@ def now(lab: Asked) -> float:
     return float(lab.query("time()")["value"].iloc[0])
 
 
-def period(slo: SLO, lab: Asked, start: Instant | None, end: Instant | None) -> Period:
+def period(slo: Objective, lab: Asked, start: Instant | None, end: Instant | None) -> Period:
     """Return a period with its defaults: one window of the objective, up to now.
 
     Raises:
@@ -64,7 +64,7 @@ def period(slo: SLO, lab: Asked, start: Instant | None, end: Instant | None) -> 
     return Period(first, last)
 
 
-def spending(slo: SLO, lab: Asked, times: Period, step: float | str | None) -> pd.DataFrame:
+def spending(slo: Objective, lab: Asked, times: Period, step: float | str | None) -> pd.DataFrame:
     """Return how a budget was spent over a period; see :meth:`labkit.slo.SLO.spending`."""
     lab = quiet(lab)
     seconds = _step(times, lab, step)
@@ -92,7 +92,7 @@ def spending(slo: SLO, lab: Asked, times: Period, step: float | str | None) -> p
 
 
 def fired(
-    slo: SLO,
+    slo: Objective,
     lab: Asked,
     times: Period,
     step: float | str | None,
@@ -138,7 +138,7 @@ def _incident(incidents: pd.DataFrame | None, one: burning.Firing) -> tuple[str,
     return "", one.pair.long_seconds
 
 
-def nothing_counted(slo: SLO, lab: Asked, times: Period) -> LabError:
+def nothing_counted(slo: Objective, lab: Asked, times: Period) -> LabError:
     """Return the error that says why an error ratio has no value over a period."""
     span = text_of(max(1.0, math.floor(times.end - times.start)))
     for name, selector in (("total", slo.total), ("good", slo.good)):
@@ -193,7 +193,7 @@ def _increments(lab: Asked, selector: str, times: Period, seconds: float, count:
 
 
 def _fired(
-    slo: SLO, lab: Asked, alert: Alert, times: Period, step: float | str | None
+    slo: Objective, lab: Asked, alert: Alert, times: Period, step: float | str | None
 ) -> list[burning.Firing]:
     """Ask when an alert's condition held, and return when it fired."""
     if step is None:
@@ -206,7 +206,7 @@ def _fired(
     return burning.fired(at, alert, ratios)
 
 
-def _burning(slo: SLO, lab: Asked, pair: Pair, at: Floats, seconds: float) -> Floats:
+def _burning(slo: Objective, lab: Asked, pair: Pair, at: Floats, seconds: float) -> Floats:
     promql = condition(slo, pair, lambda window: slo.ratio(window, "increase"))
     pieces = np.array_split(at, math.ceil(len(at) / MAX_POINTS))
     found = []
@@ -223,7 +223,7 @@ def _only(frame: pd.DataFrame, count: int) -> Floats:
     return frame.iloc[:, 0].to_numpy(np.float64)
 
 
-def _bad(slo: SLO, lab: Asked, at: float, seconds: float) -> float:
+def _bad(slo: Objective, lab: Asked, at: float, seconds: float) -> float:
     """Return how many requests were not good in the seconds before a moment."""
     if seconds < 1:
         return 0.0

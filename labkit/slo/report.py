@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from labkit.promql.steps import Instant
     from labkit.slo.asked import Asked
-    from labkit.slo.objective import SLO
+    from labkit.slo.objective import Objective
 
 WINDOWS = ("1h", "6h", "3d")
 _MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86_400.0
@@ -41,7 +41,7 @@ class Report:
             the requests in them.
     """
 
-    slo: SLO
+    slo: Objective
     time: float
     error_ratio: float
     requests: float
@@ -142,7 +142,7 @@ class Report:
         return f"{rate:.3g}; {words}"
 
 
-def ask(slo: SLO, lab: Asked, time: Instant | None) -> Report:
+def ask(slo: Objective, lab: Asked, time: Instant | None) -> Report:
     """Ask how an objective stands; see :meth:`labkit.slo.SLO.report`."""
     lab = quiet(lab)
     at = now(lab) if time is None else unix_ms(time, "time") / 1000
@@ -170,7 +170,7 @@ def _not_negative(ratio: float) -> float:
     return 0.0 if ratio < 0 else ratio
 
 
-def _reach(slo: SLO, lab: Asked, at: float) -> float:
+def _reach(slo: Objective, lab: Asked, at: float) -> float:
     """Return how far back the data reach, looking closer where they reach back a little only."""
     seconds, found = slo.window_seconds, 0.0
     while True:

@@ -12,13 +12,13 @@ from labkit.promql.steps import duration
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from labkit.slo.objective import SLO
+    from labkit.slo.objective import Objective
     from labkit.slo.policy import Alert, Pair
 
 MOST_SPEED = 3600.0
 
 
-def render(slo: SLO, speed: float, scrape_interval: float) -> str:
+def render(slo: Objective, speed: float, scrape_interval: float) -> str:
     """Return the rules of an objective as the text of a rules file.
 
     Args:
@@ -49,7 +49,7 @@ def render(slo: SLO, speed: float, scrape_interval: float) -> str:
     return "\n".join(lines) + "\n"
 
 
-def checked(slo: SLO, speed: float, scrape_interval: float) -> tuple[Alert, ...]:
+def checked(slo: Objective, speed: float, scrape_interval: float) -> tuple[Alert, ...]:
     """Return the alerts of an objective at a speed.
 
     Raises:
@@ -62,7 +62,7 @@ def checked(slo: SLO, speed: float, scrape_interval: float) -> tuple[Alert, ...]
     return slo.alerting(speed, scrape_interval)
 
 
-def group(slo: SLO) -> str:
+def group(slo: Objective) -> str:
     """Return the name of the group that holds an objective's rules."""
     return f"slo-{slo.name}"
 
@@ -72,7 +72,7 @@ def text_of(seconds: float) -> str:
     return duration(round(seconds * 1000))
 
 
-def condition(slo: SLO, pair: Pair, ratio: Callable[[str], str]) -> str:
+def condition(slo: Objective, pair: Pair, ratio: Callable[[str], str]) -> str:
     """Return the PromQL that is there while both windows of a pair burn too fast.
 
     Args:
@@ -85,7 +85,7 @@ def condition(slo: SLO, pair: Pair, ratio: Callable[[str], str]) -> str:
     return f"{long} > {limit} and {short} > {limit}"
 
 
-def words_of(slo: SLO, alert: Alert, shortest: str) -> dict[str, str]:
+def words_of(slo: Objective, alert: Alert, shortest: str) -> dict[str, str]:
     """Return an alert's words, templates as they are; ``$value`` is the long window's ratio.
 
     Args:
@@ -108,7 +108,7 @@ def words_of(slo: SLO, alert: Alert, shortest: str) -> dict[str, str]:
     }
 
 
-def record(slo: SLO, window: str) -> str:
+def record(slo: Objective, window: str) -> str:
     """Return the series that a window's error ratio is recorded as."""
     return f"slo:errors_per_request:ratio_rate{window}{{slo={_quoted(slo.name)}}}"
 
@@ -124,12 +124,12 @@ def windows(alerts: Iterable[Alert]) -> list[str]:
     return list(dict.fromkeys(text_of(length) for length in sorted(lengths)))
 
 
-def labels(slo: SLO, alert: Alert) -> Mapping[str, str]:
+def labels(slo: Objective, alert: Alert) -> Mapping[str, str]:
     """Return the labels that an alert fires with."""
     return {"slo": slo.name, "severity": alert.severity}
 
 
-def _records(slo: SLO, alerts: Iterable[Alert]) -> list[str]:
+def _records(slo: Objective, alerts: Iterable[Alert]) -> list[str]:
     lines = []
     for window in windows(alerts):
         name, _, _ = record(slo, window).partition("{")
@@ -141,7 +141,7 @@ def _records(slo: SLO, alerts: Iterable[Alert]) -> list[str]:
     return lines
 
 
-def _alert(slo: SLO, alert: Alert, alerts: Iterable[Alert]) -> list[str]:
+def _alert(slo: Objective, alert: Alert, alerts: Iterable[Alert]) -> list[str]:
     conditions = [
         condition(slo, pair, lambda window: record(slo, window)).replace(" and ", "\n  and ")
         for pair in alert.pairs

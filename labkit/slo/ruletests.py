@@ -14,7 +14,7 @@ from labkit.slo.rules import checked, labels, text_of, windows, words_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from labkit.slo.objective import SLO
+    from labkit.slo.objective import Objective
     from labkit.slo.policy import Alert
 
 _MATCHER = re.compile(r"""\s*(\w+)\s*(=~|!~|!=|=)\s*(["'`])((?:\\.|(?!\3).)*)\3\s*,?""")
@@ -53,7 +53,7 @@ class Case:
     expected: Sequence[Expected]
 
 
-def render(slo: SLO, rules_file: str, speed: float, scrape_interval: float) -> str:
+def render(slo: Objective, rules_file: str, speed: float, scrape_interval: float) -> str:
     """Return the tests of an objective's rules; see :meth:`labkit.slo.SLO.rule_tests`."""
     import yaml
 
@@ -68,7 +68,7 @@ def render(slo: SLO, rules_file: str, speed: float, scrape_interval: float) -> s
     return f"# Run with: promtool test rules FILE\n{text}"
 
 
-def _cases(slo: SLO, alerts: Sequence[Alert], grid: float) -> Iterator[Case]:
+def _cases(slo: Objective, alerts: Sequence[Alert], grid: float) -> Iterator[Case]:
     page, ticket = alerts
     steady = partial(_steady, slo, grid)
     yield steady("half of what is allowed is quiet", _CALM, {page: False, ticket: False})
@@ -86,11 +86,13 @@ def _cases(slo: SLO, alerts: Sequence[Alert], grid: float) -> Iterator[Case]:
             yield _burst(slo, alert, last.short_seconds, grid)
 
 
-def _fires(slo: SLO, burn: float) -> bool:
+def _fires(slo: Objective, burn: float) -> bool:
     return burn < slo.highest_burn_rate
 
 
-def _steady(slo: SLO, grid: float, name: str, burn: float, outcome: dict[Alert, bool]) -> Case:
+def _steady(
+    slo: Objective, grid: float, name: str, burn: float, outcome: dict[Alert, bool]
+) -> Case:
     """Return a past that burns alike from its beginning, with the alerts that fire in it."""
     ratio = min(1.0, burn * slo.allowed)
     end = _up(2 * (grid + max(alert.for_seconds for alert in outcome)), grid)
@@ -98,7 +100,7 @@ def _steady(slo: SLO, grid: float, name: str, burn: float, outcome: dict[Alert, 
     return Case(name, grid / _EVERY / _SAMPLES, [Phase(end, ratio)], expected)
 
 
-def _burst(slo: SLO, alert: Alert, after: float, grid: float) -> Case:
+def _burst(slo: Objective, alert: Alert, after: float, grid: float) -> Case:
     """Return a past with a burst that fires an alert by its fastest pair.
 
     Args:
@@ -129,7 +131,7 @@ def _up(seconds: float, grid: float) -> float:
     return math.ceil(seconds / grid - 1e-9) * grid
 
 
-def _test(slo: SLO, case: Case, alerts: Sequence[Alert]) -> dict[str, Any]:
+def _test(slo: Objective, case: Case, alerts: Sequence[Alert]) -> dict[str, Any]:
     shortest = windows(alerts)[0]
     return {
         "name": case.name,
@@ -146,7 +148,7 @@ def _test(slo: SLO, case: Case, alerts: Sequence[Alert]) -> dict[str, Any]:
     }
 
 
-def _alert(slo: SLO, one: Expected, shortest: str) -> dict[str, Any]:
+def _alert(slo: Objective, one: Expected, shortest: str) -> dict[str, Any]:
     assert one.ratio is not None  # noqa: S101 - the caller asks for those that fire only
     percent = f"{one.ratio * 100:.4g}%"  # as humanizePercentage writes it
     words = {
@@ -156,7 +158,7 @@ def _alert(slo: SLO, one: Expected, shortest: str) -> dict[str, Any]:
     return {"exp_labels": dict(labels(slo, one.alert)), "exp_annotations": words}
 
 
-def _series(slo: SLO, phases: Sequence[Phase], interval: float) -> list[dict[str, str]]:
+def _series(slo: Objective, phases: Sequence[Phase], interval: float) -> list[dict[str, str]]:
     """Return counters that fail at the phases' ratios, as promtool writes series of samples."""
     good, of_total = series_of(slo.good), slo.total.partition("{")[0].strip()
     shares = [(1 - phase.ratio, phase.ratio) for phase in phases]
