@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import html
 import os
 import re
 import signal
@@ -35,6 +36,12 @@ CELL_SECONDS = 120
 _STATE = "application/vnd.jupyter.widget-state+json"
 _VIEW = "application/vnd.jupyter.widget-view+json"
 _PICTURES = {"png": "image/png", "jpeg": "image/jpeg"}
+_LIVE = "The last picture of what this cell shows while its kernel runs."
+_TEMPLATE = """\
+{%- extends 'lab/index.html.j2' -%}
+{%- block data_png -%}{{ super() | described(output, 'image/png') }}{%- endblock -%}
+{%- block data_jpg -%}{{ super() | described(output, 'image/jpeg') }}{%- endblock -%}
+"""
 _REFERENCE = re.compile(r"IPY_MODEL_(\w+)")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _MOST_LINES = 15
@@ -165,7 +172,9 @@ def still(notebook: NotebookNode) -> None:
         for output in cell.get("outputs", []):
             view = output.get("data", {}).pop(_VIEW, None)
             if view is not None:
-                output["data"].update(_pictures(view["model_id"], widgets))
+                pictures = _pictures(view["model_id"], widgets)
+                output["data"].update(pictures)
+                output["metadata"].update({kind: {"alt": _LIVE} for kind in pictures})
 
 
 def _pictures(model: str, widgets: dict[str, Any]) -> dict[str, str]:
@@ -195,13 +204,26 @@ def page(notebook: NotebookNode, title: str) -> str:
         notebook: with its outputs.
         title: what the browser's tab says.
     """
+    from jinja2 import DictLoader
     from nbconvert import HTMLExporter
 
     exporter = HTMLExporter(  # type: ignore[no-untyped-call]
-        require_js_url="", mathjax_url=""
+        require_js_url="",
+        mathjax_url="",
+        template_file="described.html.j2",
+        extra_loaders=[DictLoader({"described.html.j2": _TEMPLATE})],
     )
+    exporter.register_filter("described", _described)  # type: ignore[no-untyped-call]
     text, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": title}})
     return str(text)
+
+
+def _described(picture: str, output: NotebookNode, kind: str) -> str:
+    """Give a picture the words of its output's metadata, which nbconvert's template leaves out."""
+    words = output.get("metadata", {}).get(kind, {}).get("alt")
+    if not words or " alt=" in picture.replace(output["data"][kind], ""):
+        return picture
+    return picture.replace("<img ", f'<img alt="{html.escape(words)}" ', 1)
 
 
 def write(source: Path, output: Path, tell: Callable[[str], None]) -> None:

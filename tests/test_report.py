@@ -13,6 +13,7 @@ from pathlib import Path
 import nbformat
 import psutil
 import pytest
+from bs4 import BeautifulSoup
 from click.testing import CliRunner
 
 from labkit.report import main, page, still
@@ -34,6 +35,11 @@ PICTURE = re.compile(r"data:image/png;base64,[A-Za-z0-9+/]{5000}")
 def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("LABKIT_PROMETHEUS", str(binaries()[-1].path))
+
+
+def pictures(text: str) -> list[dict[str, str]]:
+    """Return the attributes of each picture on a page."""
+    return [image.attrs for image in BeautifulSoup(text, "html.parser").find_all("img")]
 
 
 def write_notebook(path: Path, *cells: str) -> Path:
@@ -156,5 +162,30 @@ def test_a_widget_becomes_its_last_picture() -> None:
 
     assert output["data"] == {"text/plain": "VBox()", "image/png": "iVBORw0K"}
     assert "widgets" not in notebook.metadata
-    assert "data:image/png;base64,iVBORw0K" in page(notebook, "a title")
+    (picture,) = pictures(page(notebook, "a title"))
+    assert picture["src"] == "data:image/png;base64,iVBORw0K"
+    assert picture["alt"] == "The last picture of what this cell shows while its kernel runs."
     json.dumps(notebook)
+
+
+def test_the_page_says_what_its_charts_show() -> None:
+    """For those who cannot see them: the words are in the output, next to its size."""
+    told = {"image/png": {"alt": 'Chart: "5xx" > 0', "width": 800}}
+    data = {"text/plain": "<Axes>", "image/png": "iVBORw0K"}
+    outputs = [
+        nbformat.v4.new_output("display_data", data, metadata=told),
+        nbformat.v4.new_output("display_data", data),
+    ]
+    cell = nbformat.v4.new_code_cell("lab.plot('up')", outputs=outputs)
+    first, second = pictures(page(nbformat.v4.new_notebook(cells=[cell]), "a title"))
+    assert (first["alt"], first["width"]) == ('Chart: "5xx" > 0', "800")
+    assert second["alt"] == "No description has been provided for this image", "nbconvert's words"
+
+
+def test_the_page_says_what_a_chart_of_labkit_shows(tmp_path: Path) -> None:
+    drawing = "from labkit.plots.picture import figure\nfigure().axes[0].set_title('up')\n"
+    notebook = write_notebook(tmp_path / "chart.ipynb", drawing + "figure()")
+    done = CliRunner().invoke(main, [str(notebook), "--output", str(tmp_path / "x.html")])
+    assert done.exit_code == 0, done.output
+    (picture,) = pictures((tmp_path / "x.html").read_text(encoding="utf-8"))
+    assert picture["alt"].startswith("Chart")
