@@ -54,7 +54,21 @@ def test_begins_with_what_it_is_for(notebook: Path) -> None:
     assert first.startswith("# "), "the title first"
     assert re.search(r"\byou can$", first, re.MULTILINE), "After this you can …"
     assert len(re.findall(r"^- .+[;.]$", first, re.MULTILINE)) == 3, "three lines of it"
-    assert re.search(r"\b(minutes|hour|hours)\b", first), "how long it takes"
+
+
+@every_notebook
+def test_says_how_long_it_takes_as_the_teachers_guide_does(notebook: Path) -> None:
+    said = re.search(
+        r"^\*About (\d+) minutes(?: to read and run, and (\d+) for the exercises)?\b",
+        cells(notebook)[0].source,
+        re.MULTILINE,
+    )
+    assert said, "how long it takes"
+    text, work = minutes.text_minutes(notebook), minutes.exercise_minutes(notebook)
+    if said[2]:
+        assert [int(said[1]), int(said[2])] == pytest.approx([text, work], rel=0.2)
+    else:
+        assert int(said[1]) == pytest.approx(text + work, rel=0.2)
 
 
 @every_notebook
