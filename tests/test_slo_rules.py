@@ -22,8 +22,15 @@ if TYPE_CHECKING:
     from labkit.prometheus.binary import Binary
 
 AVAILABILITY, LATENCY = SLO.availability(), SLO.latency(99)
-CASES = [(AVAILABILITY, 1), (LATENCY, 60)]
-IDS = ["availability", "latency at speed 60"]
+CASES = [
+    pytest.param(AVAILABILITY, 1, id="availability"),
+    pytest.param(LATENCY, 60, id="latency at speed 60"),
+    pytest.param(SLO.latency(95, seconds=2), 1, id="a boundary of whole seconds"),
+    pytest.param(SLO.availability(99.999), 1, id="five nines"),
+    pytest.param(SLO.latency(99.9999), 1, id="six nines"),
+    pytest.param(SLO.availability(99.9, window="29d"), 1, id="another window"),
+    pytest.param(SLO.availability(99.5, window="7d"), 1, id="a week"),
+]
 
 
 def promtool_says(binary: Binary, folder: Path, rules: str, tests: str) -> tuple[int, str]:
@@ -42,7 +49,7 @@ def promtool_says(binary: Binary, folder: Path, rules: str, tests: str) -> tuple
     return done.returncode, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize(("slo", "speed"), CASES, ids=IDS)
+@pytest.mark.parametrize(("slo", "speed"), CASES)
 def test_promtool_accepts_the_rules_and_their_tests_hold(
     prometheus_binary: Binary, tmp_path: Path, slo: SLO, speed: float
 ) -> None:
@@ -126,6 +133,10 @@ def test_series_are_made_up_that_meet_the_selectors() -> None:
     assert series_of(good) == 'flask_requests_total{status="200"}'
     assert series_of(total, but_not=good) == 'flask_requests_total{status="500"}'
     assert series_of('a{b="x\\"y",c=~"p.q|r"}') == 'a{b="x\\"y", c="p0q"}'
+    assert series_of(SLO.latency(seconds=2).good) == (
+        'flask_request_duration_seconds_bucket{le="2"}'
+    )
+    assert series_of('a{le=~"(0[.]3|1)"}') == 'a{le="0.3"}'
     assert series_of("a", but_not='a{b!="x"}') == 'a{b="x"}'
     with pytest.raises(ValueError, match="no series came to mind"):
         series_of('a{b=~"[k-m]{7}"}')

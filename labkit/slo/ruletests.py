@@ -18,9 +18,12 @@ if TYPE_CHECKING:
     from labkit.slo.policy import Alert
 
 _MATCHER = re.compile(r"""\s*(\w+)\s*(=~|!~|!=|=)\s*(["'`])((?:\\.|(?!\3).)*)\3\s*,?""")
+_OPTIONAL = re.compile(r"\([^()]*\)\?")
+# Parts of a pattern, and what they match; a dot that is meant is kept until the others are gone.
+_PARTS = (("[.]", "\0"), ("\\.", "\0"), (".*", ""), (".+", "x"), (".", "0"), ("\0", "."))
 # Values to try for a label, until one fits a matcher.
 _GUESSES = ("200", "500", "404", "GET", "/", "x", "0.3", "1", "")
-_REQUESTS = 1e6  # a sample: so many that a share of them is exact
+_DIGITS = 4  # of a ratio, as humanizePercentage writes it
 _CALM, _OVER, _UNDER = 0.5, 1.1, 0.9  # of the burn rate that fires
 _BURST = 1.4  # of an alert's highest factor: it crosses that after 43 minutes of an hour
 _EVERY = 2  # shortest windows there is an evaluation
@@ -94,7 +97,7 @@ def _steady(
     slo: Objective, grid: float, name: str, burn: float, outcome: dict[Alert, bool]
 ) -> Case:
     """Return a past that burns alike from its beginning, with the alerts that fire in it."""
-    ratio = min(1.0, burn * slo.allowed)
+    ratio = _written(min(1.0, burn * slo.allowed))
     end = _up(2 * (grid + max(alert.for_seconds for alert in outcome)), grid)
     expected = [Expected(alert, end, ratio if fires else None) for alert, fires in outcome.items()]
     return Case(name, grid / _EVERY / _SAMPLES, [Phase(end, ratio)], expected)
@@ -110,7 +113,7 @@ def _burst(slo: Objective, alert: Alert, after: float, grid: float) -> Case:
         grid: seconds between two evaluations.
     """
     pair = alert.pairs[0]
-    ratio = _BURST * pair.factor * slo.allowed
+    ratio = _written(_BURST * pair.factor * slo.allowed)
     calm = _up(max(each.long_seconds for each in alert.pairs), grid)
     length = _up(pair.long_seconds, grid) + grid
     crosses = math.floor(pair.long_seconds / _BURST / grid) * grid
@@ -124,6 +127,11 @@ def _burst(slo: Objective, alert: Alert, after: float, grid: float) -> Case:
             Expected(alert, calm + length + _up(after, grid) + grid),
         ],
     )
+
+
+def _written(ratio: float) -> float:
+    """Return a ratio as it is written, so that the last digit is no matter of rounding."""
+    return float(f"{ratio:.{_DIGITS}g}")
 
 
 def _up(seconds: float, grid: float) -> float:
@@ -150,7 +158,7 @@ def _test(slo: Objective, case: Case, alerts: Sequence[Alert]) -> dict[str, Any]
 
 def _alert(slo: Objective, one: Expected, shortest: str) -> dict[str, Any]:
     assert one.ratio is not None  # noqa: S101 - the caller asks for those that fire only
-    percent = f"{one.ratio * 100:.4g}%"  # as humanizePercentage writes it
+    percent = f"{one.ratio * 100:.{_DIGITS}g}%"
     words = {
         key: text.replace("{{ $value | humanizePercentage }}", percent)
         for key, text in words_of(slo, one.alert, shortest).items()
@@ -170,15 +178,18 @@ def _series(slo: Objective, phases: Sequence[Phase], interval: float) -> list[di
             good: [each for each, _ in shares],
             series_of(slo.total): [1.0 for _ in shares],
         }
+    # A sample: so many that each digit of the smallest ratio is a whole number of requests.
+    requests = 10 ** (_DIGITS + math.ceil(-math.log10(slo.allowed)))
     return [
-        {"series": name, "values": _values(each, phases, interval)} for name, each in given.items()
+        {"series": name, "values": _values([share * requests for share in each], phases, interval)}
+        for name, each in given.items()
     ]
 
 
-def _values(shares: Sequence[float], phases: Sequence[Phase], interval: float) -> str:
+def _values(slopes: Sequence[float], phases: Sequence[Phase], interval: float) -> str:
     parts, value = [], 0
-    for share, phase in zip(shares, phases, strict=True):
-        slope, samples = round(share * _REQUESTS), round(phase.seconds / interval)
+    for each, phase in zip(slopes, phases, strict=True):
+        slope, samples = round(each), round(phase.seconds / interval)
         parts.append(f"{value}+{slope}x{max(0, samples - 1)}")  # the first one counts, too
         value += slope * max(1, samples)
     return " ".join(parts)
@@ -230,8 +241,7 @@ def _value(
     """Return a value of a label that meets some matchers and not others, or None."""
     guesses = list(_GUESSES)
     for _, _, text in (*wanted, *refused):
-        literal = text.split("|")[0].strip("()^$")
-        guesses += [text, literal.replace(".*", "").replace(".+", "x").replace(".", "0")]
+        guesses += [text, _plain(text)]
     return next(
         (
             guess
@@ -241,6 +251,14 @@ def _value(
         ),
         None,
     )
+
+
+def _plain(pattern: str) -> str:
+    """Return what a simple pattern may match: its first branch, without what is optional."""
+    text = _OPTIONAL.sub("", pattern).split("|")[0].strip("()^$")
+    for part, instead in _PARTS:
+        text = text.replace(part, instead)
+    return text
 
 
 def _meets(value: str, matcher: tuple[str, str, str]) -> bool:
