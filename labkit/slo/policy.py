@@ -16,7 +16,7 @@ class Pair:
         long_seconds: the long window.
         short_seconds: the short one, a twelfth of it.
         factor: the burn rate that both have to exceed.
-        share: of the budget that is spent in the long window at that burn rate.
+        share: of the budget that is spent in the long window at that burn rate, at the usual speed.
         severity: page or ticket.
     """
 
@@ -63,8 +63,9 @@ def alerts(
 ) -> tuple[Alert, ...]:
     """Return the alerts of an objective, the page first.
 
-    A factor is share · window / long window: 14.4, 6, 3 and 1 for 30 days. It is never less than
-    1, at which the budget lasts exactly as long as its window.
+    A factor is share · window / long window: 14.4, 6, 3 and 1 for 30 days, and in proportion to
+    the window for others, as the shares stay. It is never less than 1, at which the budget lasts
+    exactly as long as its window; a share is larger then.
 
     Args:
         prefix: of their names.
@@ -72,21 +73,21 @@ def alerts(
         speed: divides the windows and the time that a condition has to hold.
         least_seconds: that a window is long, whatever the speed.
     """
+
+    def pair(severity: str, long: float, short: float, share: float) -> Pair:
+        return Pair(
+            max(long / speed, least_seconds),
+            max(short / speed, least_seconds),
+            max(1.0, share * window_seconds / long),
+            max(share, long / window_seconds),
+            severity,
+        )
+
     return tuple(
         Alert(
             f"{prefix}{_NAMES[severity]}",
             severity,
-            tuple(
-                Pair(
-                    max(long / speed, least_seconds),
-                    max(short / speed, least_seconds),
-                    max(1.0, share * window_seconds / long),
-                    share,
-                    severity,
-                )
-                for of, long, short, share in _TABLE
-                if of == severity
-            ),
+            tuple(pair(*row) for row in _TABLE if row[0] == severity),
             seconds / speed,
         )
         for severity, seconds in _FOR_SECONDS.items()

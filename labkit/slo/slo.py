@@ -45,7 +45,12 @@ class SLO(Objective):
 
         The alerts are those of the SRE workbook, chapter 5: a page where a long window and a short
         one burn at 14.4 (1h and 5m) or at 6 (6h and 30m), a ticket at 3 (1d and 2h) or at 1 (3d
-        and 6h). With ``speed=60`` an hour passes in a minute, for a lab that runs: choose
+        and 6h). These are for 30 days, where the long windows spend 2, 5, 10 and 10 % of the
+        budget. For another window they spend as much of it, so that the burn rates are in
+        proportion: 3.36, 1.4 and 1 for 7 days. None is below 1, at which the budget lasts as long
+        as its window; there 1d spends 14 % of a week's budget and 3d 43 %.
+
+        With ``speed=60`` an hour passes in a minute, for a lab that runs: choose
         ``lab.faults.preset("healthy")`` there, since the classic faults always page. A window has
         at least four scrapes, so that a high speed or a long scrape interval leaves the short
         ones longer.
