@@ -65,6 +65,12 @@ def test_factors_spend_the_workbooks_shares_of_any_budget() -> None:
     assert [pair.factor for alert in week for pair in alert.pairs] == pytest.approx(
         [3.36, 1.4, 1, 1]
     ), "a burn rate of 1 is what the budget is for, and nothing to alert on"
+    shares = [pair.share for alert in AVAILABILITY.alerting() for pair in alert.pairs]
+    assert shares == pytest.approx([0.02, 0.05, 0.1, 0.1])
+    for alert in week:
+        for pair in alert.pairs:
+            assert pair.share == pytest.approx(pair.factor * pair.long_seconds / (7 * DAY))
+    assert week[1].pairs[1].share == pytest.approx(3 / 7)
 
 
 def test_a_low_objective_warns_of_alerts_that_can_not_fire() -> None:
@@ -83,6 +89,9 @@ def test_a_low_objective_warns_of_alerts_that_can_not_fire() -> None:
     [
         ({"objective": 0.995}, "percent"),
         ({"objective": 100}, "less than 100"),
+        ({"objective": "99.5"}, "objective is '99.5'; it is in percent"),
+        ({"objective": None}, "objective is None; it is in percent"),
+        ({"objective": math.nan}, "objective is nan; it is in percent"),
         ({"window": "1h"}, "7d to 90d"),
         ({"window": "a month"}, "7d to 90d"),
         ({"window": 30}, "7d to 90d"),
@@ -100,6 +109,8 @@ def test_arguments_that_make_no_sense_are_refused(change: dict[str, object], wor
         SLO(**{**arguments, **change})  # type: ignore[arg-type] # wrong on purpose
     with pytest.raises(ValueError, match="more than 0"):
         SLO.latency(seconds=0)
+    with pytest.raises(ValueError, match="seconds is '0"):
+        SLO.latency(seconds="0.3")  # type: ignore[arg-type] # wrong on purpose
 
 
 # --- Burning: arrays ----------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from numbers import Real
 
 from labkit.promql.steps import step_in_ms
 
@@ -12,6 +13,11 @@ LEAST_WINDOW, MOST_WINDOW = "7d", "90d"
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9 _-]*")
 _STRING = r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|`[^`]*`"
 _SELECTOR = re.compile(rf"[A-Za-z_:][\w:]*\s*(?:\{{(?:{_STRING}|[^{{}}\"'`])*\}})?")
+
+
+def is_number(value: object) -> bool:
+    """Whether it can be compared with numbers: no text, and no bool, which is one by accident."""
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def check_name(name: str) -> None:
@@ -32,7 +38,7 @@ def check_objective(percent: float) -> None:
     Raises:
         ValueError: it is no percentage between 1 and 100, such as 0.995.
     """
-    if isinstance(percent, bool) or not 1 < percent < 100:  # noqa: PLR2004 - percent
+    if not is_number(percent) or not 1 < percent < 100:  # noqa: PLR2004 - percent
         raise ValueError(
             f"objective is {percent!r}; it is in percent, more than 1 and less than 100, "
             "such as 99.5"
@@ -73,7 +79,7 @@ def boundary(seconds: float) -> str:
     Raises:
         ValueError: the seconds are not a positive number.
     """
-    if isinstance(seconds, bool) or not (seconds > 0 and math.isfinite(seconds)):
+    if not is_number(seconds) or not (seconds > 0 and math.isfinite(seconds)):
         raise ValueError(f"seconds is {seconds!r}; it is more than 0, such as 0.3")
     if float(seconds).is_integer():
         return f'le=~"{int(seconds)}([.]0)?"'

@@ -8,6 +8,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 from labkit.promql.steps import duration
+from labkit.slo.arguments import is_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -55,9 +56,10 @@ def checked(slo: Objective, speed: float, scrape_interval: float) -> tuple[Alert
     Raises:
         ValueError: a number is out of range.
     """
-    if not 1 <= speed <= MOST_SPEED:
+    if not is_number(speed) or not 1 <= speed <= MOST_SPEED:
         raise ValueError(f"speed is {speed!r}; it is from 1 to {MOST_SPEED:g}, such as 60")
-    if not (scrape_interval > 0 and math.isfinite(scrape_interval)):
+    known = is_number(scrape_interval) and math.isfinite(scrape_interval)
+    if not known or not scrape_interval > 0:
         raise ValueError(f"scrape_interval is {scrape_interval!r}; it is in seconds, more than 0")
     return slo.alerting(speed, scrape_interval)
 
