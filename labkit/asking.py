@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import ExitStack
-    from datetime import datetime
     from typing import Any
 
     import pandas as pd
@@ -18,9 +17,8 @@ if TYPE_CHECKING:
     from labkit.comparing import Comparison, Truth
     from labkit.promql.client import Client
     from labkit.promql.explain import Explanation
+    from labkit.promql.steps import Instant
     from labkit.traffic.handle import TrafficRun
-
-    Time = float | datetime
 
 
 class Asking(ABC):
@@ -42,12 +40,12 @@ class Asking(ABC):
         """What asks the lab's Prometheus; its frames come without notes."""
         return self._client_now()
 
-    def query(self, promql: str, time: Time | None = None) -> pd.DataFrame:
+    def query(self, promql: str, time: Instant | None = None) -> pd.DataFrame:
         """Ask at one time; return one row a series: its labels, then ``value``.
 
         Args:
             promql: the expression.
-            time: unix seconds or an aware datetime; now by default.
+            time: an aware datetime or ISO 8601 text, or unix seconds; now by default.
 
         Returns:
             The frame. Where it is empty, a note says why; ``attrs["why_empty"]`` keeps it.
@@ -68,8 +66,8 @@ class Asking(ABC):
         promql: str,
         minutes: float = 5,
         step: float | str | None = None,
-        start: Time | None = None,
-        end: Time | None = None,
+        start: Instant | None = None,
+        end: Instant | None = None,
     ) -> pd.DataFrame:
         """Ask over a time range; return a tz-aware index and one column a series.
 
@@ -77,7 +75,7 @@ class Asking(ABC):
             promql: the expression.
             minutes: how far back from ``end``, where no ``start`` is given.
             step: seconds between two points, or "1m30s"; like Grafana's by default.
-            start: unix seconds or an aware datetime.
+            start: an aware datetime or ISO 8601 text, or unix seconds.
             end: the same; now by default.
 
         Returns:
@@ -118,14 +116,14 @@ class Asking(ABC):
         )
         return chart
 
-    def explain(self, promql: str, time: Time | None = None) -> Explanation:
+    def explain(self, promql: str, time: Instant | None = None) -> Explanation:
         """Return what an expression means: a tree with a sentence and the size of each step.
 
         It warns of the usual mistakes, and says why the result is empty where it is.
 
         Args:
             promql: the expression.
-            time: unix seconds or an aware datetime; now by default.
+            time: an aware datetime or ISO 8601 text, or unix seconds; now by default.
 
         Raises:
             QueryError: Prometheus refused it; its words, with a caret under the place.

@@ -14,12 +14,12 @@ from labkit.status import Part
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from labkit.asking import Time
     from labkit.checks import Report
     from labkit.history.past import Past
     from labkit.localapp import LocalApp
     from labkit.panels.control import ControlPanel
     from labkit.progress import Progress
+    from labkit.promql.steps import Instant
     from labkit.remote import RemoteApp
     from labkit.traffic.run import Worker
 
@@ -112,14 +112,14 @@ class HistoryLab(Lab):
             )
         return truth
 
-    def page(self, promql: str = "up", minutes: float = 60, time: Time | None = None) -> str:
+    def page(self, promql: str = "up", minutes: float = 60, time: Instant | None = None) -> str:
         """Return the address at which Prometheus's own page draws an expression, at the right time.
 
         Args:
             promql: the expression; ``$__rate_interval`` and the like are filled in.
             minutes: how far back.
-            time: the last moment, unix seconds or an aware datetime; the end of the past by
-                default.
+            time: the last moment: a datetime or ISO 8601 text, or unix seconds; the end of the
+                past by default.
 
         Raises:
             LabError: this build of Prometheus has no page.

@@ -490,7 +490,8 @@ def test_threads_can_share_a_client(client: Client):
         ({"step": 0}, "step must be more than 0"),
         ({"step": "5 parsecs"}, "duration such as '15s'"),
         ({"start": datetime(2026, 1, 1)}, "start has no time zone"),  # noqa: DTZ001 - the mistake
-        ({"start": "yesterday"}, "start must be a datetime"),
+        ({"start": "2026-01-01"}, "start has no time zone: .*'2026-01-01T00:00:00Z' for UTC"),
+        ({"start": "yesterday"}, "start must be a time with a time zone, .* not 'yesterday'"),
         ({"start": T + 60, "end": T}, "60 s before its start"),
         ({"start": T, "end": T + 86400, "step": 1}, "use a step of 7855ms or more"),
     ],

@@ -252,6 +252,25 @@ def test_the_report_at_another_time_is_of_the_data_until_then(client: Client) ->
     assert during.burn["1h"] == pytest.approx(60, rel=0.05), "half an hour at 0.6, over 0.005"
 
 
+def test_times_can_be_text(client: Client) -> None:
+    text, begin = "2026-01-24T00:00Z", "2026-01-23T00:00+00:00"
+    then = pd.Timestamp(text).timestamp()
+    report = AVAILABILITY.report(client, time=text)
+    assert report.time == then
+    asked = AVAILABILITY.spending(client, start=begin, end=text)
+    assert asked.equals(AVAILABILITY.spending(client, start=START, end=then))
+    assert AVAILABILITY.alerts(client, start=begin, end=text).empty
+    assert AVAILABILITY.plot(client, start=begin, end=text).get_title(loc="left")
+    total = "sum(flask_requests_total)"
+    assert client.query(total, time=text).equals(client.query(total, time=then))
+    minutes = client.query_range(total, start=begin, end=text, step="1h")
+    assert minutes.equals(client.query_range(total, start=START, end=then, step="1h"))
+    with pytest.raises(ValueError, match=r"time has no time zone: .*2026-01-24T00:00:00Z"):
+        AVAILABILITY.report(client, time="2026-01-24T00:00")
+    with pytest.raises(ValueError, match=r"start must be .* not 'yesterday'"):
+        AVAILABILITY.alerts(client, start="yesterday")
+
+
 def test_an_overspent_budget_is_told_as_such(client: Client) -> None:
     tight = SLO.availability(99.9).report(client)
     assert tight.budget_left < 0

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -12,12 +12,15 @@ import numpy as np
 from labkit.promql.steps import step_in_ms, unix_ms
 
 if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
     from numpy.typing import NDArray
 
 # "2d3h" before the history's end; ISO 8601 or a datetime, with a time zone; or unix seconds.
 Moment: TypeAlias = "str | datetime | float"
 Length: TypeAlias = "str | timedelta | float"  # "1h30m", or seconds
 
+_BEFORE = re.compile(r"\d[^T:-]*[a-zA-Z]")  # "2d3h", and what was meant as such
 DAY_MS = 86_400_000
 MINUTE_MS = 60_000
 # A scrape is never on a whole minute, nor on a multiple of five seconds: at such times, where
@@ -114,11 +117,9 @@ def moment_ms(when: Moment, name: str, end_ms: int | None = None) -> int:
         ValueError: for anything else.
     """
     try:
-        if not isinstance(when, str):
-            return unix_ms(when, name)
-        if end_ms is not None and when[:1].isdigit() and when[-1:].isalpha() and "T" not in when:
+        if end_ms is not None and isinstance(when, str) and _BEFORE.fullmatch(when):
             return end_ms - step_in_ms(when)
-        return unix_ms(datetime.fromisoformat(when), name)
+        return unix_ms(when, name)
     except ValueError as error:
         before = "'2d3h' (so long before the history's end), " if end_ms is not None else ""
         raise ValueError(

@@ -74,7 +74,8 @@ class Client:
         Args:
             promql: the expression. ``$__interval`` is the scrape interval, ``$__rate_interval``
                 four of them, ``$__range`` five minutes.
-            time: the moment; now where it is None.
+            time: the moment: ISO 8601 text or a datetime, with a time zone, or unix seconds; now
+                where it is None.
 
         Returns:
             One row a series: its labels, then ``value``; see
@@ -105,7 +106,7 @@ class Client:
             step: seconds between two points, or a duration such as ``"1m30s"``; by default the
                 range over 600 points, rounded up to a readable step, and never less than the
                 scrape interval.
-            start: the first point; datetimes need a time zone, numbers are unix seconds.
+            start: the first point: ISO 8601 text or a datetime, with a time zone, or unix seconds.
             end: the last point; now by default. Where neither end is given, both lie on a
                 multiple of the step.
 

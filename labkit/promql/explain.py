@@ -46,7 +46,7 @@ def explain(client: Client, promql: str, time: Instant | None = None) -> Explana
         client: where to ask: the expression itself, then a few dozen small questions.
         promql: the expression; Grafana's variables stand for what they do in
             :meth:`labkit.promql.client.Client.query`.
-        time: the moment: unix seconds or an aware datetime; now by default.
+        time: the moment: an aware datetime or ISO 8601 text, or unix seconds; now by default.
 
     Returns:
         The explanation. Where the parser does not read what the server answers, it holds the

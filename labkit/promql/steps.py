@@ -11,7 +11,8 @@ from typing import TypeAlias
 MAX_POINTS = 11_000  # Prometheus answers at most this many steps a series
 TARGET_POINTS = 600  # about one point for every other pixel of a wide chart
 
-Instant: TypeAlias = "datetime | float"  # tz-aware (pandas Timestamps too), or unix seconds
+# ISO 8601 text or a datetime (pandas' Timestamp is one), with a time zone; or unix seconds.
+Instant: TypeAlias = "str | datetime | float"
 Step: TypeAlias = "float | str | timedelta"  # seconds, or a Prometheus duration such as "1m30s"
 
 _UNITS_MS = {
@@ -32,6 +33,7 @@ _READABLE_MS = [
     *(60_000 * m for m in (1, 2, 5, 10, 15, 30)),
     *(3_600_000 * h for h in (1, 2, 3, 6, 12, 24)),
 ]
+_TIMES = "a time with a time zone, '2026-01-31T12:00Z' or a datetime, or unix seconds"
 _DAY_MS = 86_400_000
 _VARIABLE = re.compile(
     r"\$(?:\{__(?P<braced>\w+)\}|__(?P<bare>rate_interval|interval_ms|interval|range_ms|range_s|range)\b)"
@@ -162,17 +164,31 @@ def step_in_ms(step: Step) -> int:
 def unix_ms(when: Instant, name: str) -> int:
     """Return a time as milliseconds of unix time.
 
+    Args:
+        when: ISO 8601 text or a datetime, either with a time zone; or unix seconds.
+        name: what it is called in an error.
+
     Raises:
-        ValueError: for a datetime without a time zone, and for what is not a time.
+        ValueError: for a time without a time zone, and for what is not a time.
     """
-    if isinstance(when, datetime):
-        if when.tzinfo is None:
-            raise ValueError(
-                f"{name} has no time zone: say which it is, as in "
-                "datetime.now(timezone.utc) or some_time.astimezone()"
-            )
-        return round(when.timestamp() * 1000)
-    return round(_finite(when, name, "a datetime with a time zone, or unix seconds") * 1000)
+    read = _read(when, name) if isinstance(when, str) else when
+    if not isinstance(read, datetime):
+        return round(_finite(read, name, _TIMES) * 1000)
+    if read.tzinfo is None:
+        as_in = (
+            f"'{read.isoformat()}Z' for UTC"
+            if isinstance(when, str)
+            else "datetime.now(timezone.utc) or some_time.astimezone()"
+        )
+        raise ValueError(f"{name} has no time zone: say which it is, as in {as_in}")
+    return round(read.timestamp() * 1000)
+
+
+def _read(text: str, name: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text.strip())
+    except ValueError as error:
+        raise ValueError(f"{name} must be {_TIMES}, not {text!r}") from error
 
 
 def _minutes_ms(minutes: float) -> int:

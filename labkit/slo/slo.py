@@ -86,7 +86,8 @@ class SLO(Objective):
 
         Args:
             lab: a lab, or a client of a Prometheus.
-            time: at which moment; now by default, which for a history is its end.
+            time: at which moment, as text such as "2026-01-10T00:00Z", a datetime with a time
+                zone, or unix seconds; now by default, which for a history is its end.
 
         Raises:
             LabError: nothing matches a selector, or there was no request.
@@ -107,7 +108,8 @@ class SLO(Objective):
 
         Args:
             lab: a lab, or a client of a Prometheus.
-            start: when the period begins; one window before its end by default.
+            start: when the period begins, as text such as "2026-01-10T00:00Z", a datetime with a
+                time zone, or unix seconds; one window before its end by default.
             end: when it ends; now by default.
             step: seconds between two rows, or a duration; by default such that there are at most
                 1,800.
@@ -141,7 +143,8 @@ class SLO(Objective):
 
         Args:
             lab: a lab, or a client of a Prometheus.
-            start: when the period begins; one window before its end by default.
+            start: when the period begins, as text such as "2026-01-10T00:00Z", a datetime with a
+                time zone, or unix seconds; one window before its end by default.
             end: when it ends; now by default.
             step: seconds between two evaluations; a minute by default (five for the ticket).
             incidents: a frame with ``name``, ``start`` and ``end``, such as ``truth.incidents``,
@@ -179,7 +182,8 @@ class SLO(Objective):
 
         Args:
             lab: a lab, or a client of a Prometheus.
-            start: when the period begins; one window before its end by default.
+            start: when the period begins, as text such as "2026-01-10T00:00Z", a datetime with a
+                time zone, or unix seconds; one window before its end by default.
             end: when it ends; now by default.
             incidents: a frame with ``name``, ``start`` and ``end``; none by default.
             alerts: what :meth:`alerts` returned; asked for by default.

@@ -46,7 +46,7 @@ def why_empty(client: Client, promql: str, time: Instant | None = None) -> str:
         client: where to ask.
         promql: the expression; Grafana's variables stand for what they do in
             :meth:`labkit.promql.client.Client.query`.
-        time: the moment: unix seconds or an aware datetime; now by default.
+        time: the moment: an aware datetime or ISO 8601 text, or unix seconds; now by default.
 
     Returns:
         The reason, with a corrected query where one can be made. Where none is found, or the
