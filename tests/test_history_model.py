@@ -496,7 +496,13 @@ def test_memory_does_not_grow_with_the_days():
         ({"end": 60}, "with the days after 1970"),
         ({"deploys": "2d"}, "deploys must be a list of moments"),
         ({"deploys": ["2026-03-01T00:00Z"]}, "each of deploys must begin within the history"),
+        ({"deploys": 3600}, "deploys must be a list of moments"),
         ({"incidents": ["outage"]}, "incidents must be a list of objects such as ErrorBurst"),
+        (
+            {"incidents": Outage("5h", "3h")},
+            r"even where .* not Outage\(start='5h', length='3h'",
+        ),
+        ({"incidents": 3}, "incidents must be a list of objects such as .*, not 3"),
     ],
 )
 def test_what_is_refused_is_said_with_what_is_accepted(arguments, words):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from functools import cached_property
 from html import escape
 from typing import TYPE_CHECKING, NamedTuple
@@ -124,6 +125,8 @@ class History:
                 "interval, fewer days or fewer instances"
             )
         self.deploys_ms = self._deploys(deploys)
+        if not isinstance(incidents, Iterable):
+            raise _no_incident(incidents)
         self.incidents = tuple(incidents)
         self._placed = [self._place(incident) for incident in self.incidents]
 
@@ -259,7 +262,7 @@ class History:
     def _deploys(self, deploys: Sequence[Moment] | None) -> list[int]:
         if deploys is None:
             return lifetimes.default_deploys(self._timeline)
-        if isinstance(deploys, str):
+        if isinstance(deploys, str) or not isinstance(deploys, Iterable):
             raise ValueError(  # noqa: TRY004 - one kind of error for arguments
                 f"deploys must be a list of moments, such as ['2d', '1h'], not {deploys!r}"
             )
@@ -270,16 +273,20 @@ class History:
 
     def _place(self, incident: Incident) -> Placed:
         if not isinstance(incident, Incident):
-            raise ValueError(  # noqa: TRY004 - one kind of error for arguments
-                "incidents must be a list of objects such as ErrorBurst('2d3h', '30m'), "
-                f"not {incident!r}"
-            )
+            raise _no_incident(incident)
         if incident.on is not None and incident.on not in self.instances:
             raise ValueError(
                 f"{type(incident).__name__} is on {incident.on!r}, but this history has "
                 f"{_list(self.instances)}"
             )
         return Placed(incident, *incident.window(self._timeline))
+
+
+def _no_incident(given: object) -> ValueError:
+    return ValueError(
+        "incidents must be a list of objects such as ErrorBurst('2d3h', '30m'), in [ ] even where "
+        f"there is only one, not {given!r}"
+    )
 
 
 def _end_ms(end: Moment, days: int) -> int:
