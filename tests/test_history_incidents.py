@@ -253,6 +253,8 @@ def test_a_start_can_be_said_in_four_ways():
         for length in ("30m", "1800s", 1800, timedelta(minutes=30)):
             row = calm(Outage(start, length)).truth.incidents.iloc[0]
             assert (row["start"], row["end"]) == (START, END)
+    row = calm(Outage("0.25d", "0.5h")).truth.incidents.iloc[0]
+    assert (row["start"], row["end"]) == (START, END), "where no PromQL is made of it"
 
 
 @pytest.mark.parametrize(
@@ -262,6 +264,8 @@ def test_a_start_can_be_said_in_four_ways():
         (lambda: Outage("2026-01-30T18:00", "1h"), "with a time zone"),
         (lambda: Outage("1h", "0s"), "the length of Outage must be a duration"),
         (lambda: Outage("1h", "a while"), "such as '30m' or '1d12h'"),
+        (lambda: Outage("1h", ".5h"), "such as '30m' or '1d12h'"),
+        (lambda: Outage("1.d", "1h"), "the start of Outage must be '2d3h'"),
         (lambda: ErrorBurst("1h", "1h", ratio=1.0), "ratio must be a number above 0 up to 0.9"),
         (lambda: ErrorBurst("1h", "1h", error_types=("oops",)), "one of database_error, validat"),
         (lambda: ErrorBurst("1h", "1h", error_types="timeout"), "must be a tuple of names"),

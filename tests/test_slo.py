@@ -95,6 +95,7 @@ def test_a_low_objective_warns_of_alerts_that_can_not_fire() -> None:
         ({"window": "1h"}, "7d to 90d"),
         ({"window": "a month"}, "7d to 90d"),
         ({"window": 30}, "7d to 90d"),
+        ({"window": "7.5d"}, "7d to 90d"),
         ({"name": "5xx"}, "begins with a letter"),
         ({"good": "rate(good_total[5m])"}, "without rate"),
         ({"total": "total[5m]"}, "without rate"),

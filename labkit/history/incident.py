@@ -37,9 +37,9 @@ class Incident:
     """What all incidents have.
 
     Args:
-        start: "2d3h" for so long before the history's end; ISO 8601 text or a datetime, with a
-            time zone; or unix seconds.
-        length: how long it lasts: "30m", "1d12h", or seconds.
+        start: "2d3h" or "0.5d" for so long before the history's end; ISO 8601 text or a datetime,
+            with a time zone; or unix seconds.
+        length: how long it lasts: "30m", "1d12h", "1.5h", or seconds.
     """
 
     name: ClassVar[str] = "incident"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from labkit.promql.steps import step_in_ms, unix_ms
+from labkit.promql.steps import length_in_ms, unix_ms
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
@@ -118,7 +118,7 @@ def moment_ms(when: Moment, name: str, end_ms: int | None = None) -> int:
     """
     try:
         if end_ms is not None and isinstance(when, str) and _BEFORE.fullmatch(when):
-            return end_ms - step_in_ms(when)
+            return end_ms - length_in_ms(when)
         return unix_ms(when, name)
     except ValueError as error:
         before = "'2d3h' (so long before the history's end), " if end_ms is not None else ""
@@ -135,7 +135,7 @@ def length_ms(length: Length, name: str) -> int:
         ValueError: when it is not positive, or neither a duration nor seconds.
     """
     try:
-        return step_in_ms(length)
+        return length_in_ms(length)
     except ValueError as error:
         raise ValueError(
             f"{name} must be a duration such as '30m' or '1d12h', or seconds, more than 0, "

@@ -26,6 +26,7 @@ _UNITS_MS = {
 }
 _PART = re.compile(r"(\d+)(ms|[smhdwy])")
 _DURATION = re.compile(rf"(?:{_PART.pattern})+")
+_DECIMAL = re.compile(r"(\d+\.\d+)(ms|[smhdwy])")
 # Steps people can read off an axis; Grafana rounds to much the same ones.
 _READABLE_MS = [
     *(1, 2, 5, 10, 20, 50, 100, 200, 500),
@@ -159,6 +160,17 @@ def step_in_ms(step: Step) -> int:
     if milliseconds <= 0:
         raise ValueError(f"step must be more than 0 seconds, not {step!r}")
     return max(1, round(milliseconds))
+
+
+def length_in_ms(length: Step) -> int:
+    """Return a length of time that is no part of a query: a step, or with decimals, ``0.5d``.
+
+    Raises:
+        ValueError: when it is not positive, or not a duration.
+    """
+    if isinstance(length, str) and (found := _DECIMAL.fullmatch(length.strip())):
+        return step_in_ms(float(found[1]) * _UNITS_MS[found[2]] / 1000)
+    return step_in_ms(length)
 
 
 def unix_ms(when: Instant, name: str) -> int:
