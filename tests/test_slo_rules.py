@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,13 +24,15 @@ if TYPE_CHECKING:
 
 AVAILABILITY, LATENCY = SLO.availability(), SLO.latency(99)
 CASES = [
-    pytest.param(AVAILABILITY, 1, id="availability"),
-    pytest.param(LATENCY, 60, id="latency at speed 60"),
-    pytest.param(SLO.latency(95, seconds=2), 1, id="a boundary of whole seconds"),
-    pytest.param(SLO.availability(99.999), 1, id="five nines"),
-    pytest.param(SLO.latency(99.9999), 1, id="six nines"),
-    pytest.param(SLO.availability(99.9, window="29d"), 1, id="another window"),
-    pytest.param(SLO.availability(99.5, window="7d"), 1, id="a week"),
+    pytest.param(AVAILABILITY, 1, {}, id="availability"),
+    pytest.param(LATENCY, 60, {}, id="latency at speed 60"),
+    pytest.param(SLO.latency(95, seconds=2), 1, {}, id="a boundary of whole seconds"),
+    pytest.param(SLO.availability(99.999), 1, {}, id="five nines"),
+    pytest.param(SLO.latency(99.9999), 1, {}, id="six nines"),
+    pytest.param(SLO.availability(99.9, window="29d"), 1, {}, id="another window"),
+    pytest.param(SLO.availability(99.5, window="7d"), 1, {}, id="a week"),
+    pytest.param(AVAILABILITY, 1, {"least_failed": 0}, id="however few fail"),
+    pytest.param(LATENCY, 240, {"least_failed": 40}, id="windows of four scrapes"),
 ]
 
 
@@ -49,22 +52,28 @@ def promtool_says(binary: Binary, folder: Path, rules: str, tests: str) -> tuple
     return done.returncode, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize(("slo", "speed"), CASES)
+@pytest.mark.parametrize(("slo", "speed", "settings"), CASES)
 def test_promtool_accepts_the_rules_and_their_tests_hold(
-    prometheus_binary: Binary, tmp_path: Path, slo: SLO, speed: float
+    prometheus_binary: Binary, tmp_path: Path, slo: SLO, speed: float, settings: dict[str, int]
 ) -> None:
-    rules = slo.rules(speed)
+    rules = slo.rules(speed, **settings)
     if prometheus_binary.promtool is not None:
         check(rules, "the rules", prometheus_binary.promtool)
     code, words = promtool_says(
-        prometheus_binary, tmp_path, rules, slo.rule_tests("slo.rules.yml", speed)
+        prometheus_binary, tmp_path, rules, slo.rule_tests("slo.rules.yml", speed, **settings)
     )
     assert code == 0, words
 
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [("14.4 * ", "25 * "), (" and slo", " or slo"), ("ratio_rate1d{", "ratio_rate6h{")],
+    [
+        ("14.4 * ", "25 * "),
+        (" and slo", " or slo"),
+        ("ratio_rate1d{", "ratio_rate6h{"),
+        (">= 5", ">= 0"),
+        (">= 5", ">= 50"),
+    ],
 )
 def test_broken_rules_fail_their_tests(tmp_path: Path, old: str, new: str) -> None:
     """Tests that are not read, or assert nothing, would pass whatever the rules say."""
@@ -92,19 +101,34 @@ def test_an_objective_in_which_no_page_can_fire_has_rules_and_tests_all_the_same
 def test_records_and_alerts_are_named_and_worded_as_in_the_lab() -> None:
     (group,) = yaml.safe_load(AVAILABILITY.rules())["groups"]
     assert group["name"] == "slo-availability"
-    records = [rule for rule in group["rules"] if "record" in rule]
+    every = [rule for rule in group["rules"] if "record" in rule]
+    records = [rule for rule in every if "_rate" in rule["record"]]
     windows = ["5m", "30m", "1h", "2h", "6h", "1d", "3d"]
     assert [rule["record"] for rule in records] == [
         f"slo:errors_per_request:ratio_rate{window}" for window in windows
     ]
-    assert all(rule["labels"] == {"slo": "availability"} for rule in records)
+    counts = [rule["record"] for rule in every if rule not in records]
+    assert counts == [f"slo:failed_requests:increase{long}" for long in ("1h", "6h", "1d", "3d")]
+    assert all(rule["labels"] == {"slo": "availability"} for rule in every)
     alerts = [rule for rule in group["rules"] if "alert" in rule]
     assert [rule["alert"] for rule in alerts] == ["AvailabilityFastBurn", "AvailabilitySlowBurn"]
     assert [rule["labels"]["severity"] for rule in alerts] == ["page", "ticket"]
     for rule in alerts:
         assert set(rule["annotations"]) == {"summary", "description", "next_step"}
         assert "{{" not in rule["annotations"]["summary"], "it is shown while nothing fires, too"
-    assert group["rules"] == [*records, *alerts], "an alert sees the records of its evaluation"
+    assert group["rules"] == [*every, *alerts], "an alert sees the records of its evaluation"
+
+
+def test_how_many_requests_have_to_fail_can_be_said() -> None:
+    assert 'slo:failed_requests:increase1h{slo="availability"} >= 5' in AVAILABILITY.rules()
+    assert ">= 20" in AVAILABILITY.rules(least_failed=20)
+    for text in (AVAILABILITY.rules, partial(AVAILABILITY.rule_tests, "x.yml")):
+        without = text(least_failed=0)
+        assert "failed_requests" not in without
+        assert "failures among" not in without
+    for wrong in (-1, 2.5, 10_001, "5", None, True):
+        with pytest.raises(ValueError, match=r"least_failed is .*; it is a whole number from 0"):
+            AVAILABILITY.rules(least_failed=wrong)  # type: ignore[arg-type] # as people type it
 
 
 def test_two_objectives_can_be_in_force_together() -> None:

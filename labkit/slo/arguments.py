@@ -9,6 +9,7 @@ from numbers import Real
 from labkit.promql.steps import step_in_ms
 
 LEAST_WINDOW, MOST_WINDOW = "7d", "90d"
+MOST_FAILED = 10_000
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9 _-]*")
 _STRING = r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|`[^`]*`"
@@ -70,6 +71,18 @@ def check_selector(name: str, selector: str) -> None:
         raise ValueError(
             f"{name} is {selector!r}; it is the selector of a counter, without rate() or a range, "
             'such as flask_requests_total{status!~"5.."}'
+        )
+
+
+def check_least_failed(count: int) -> None:
+    """Check how many requests have to fail for an alert.
+
+    Raises:
+        ValueError: it is no whole number, or one out of range.
+    """
+    if not is_number(count) or not 0 <= count <= MOST_FAILED or count != int(count):
+        raise ValueError(
+            f"least_failed is {count!r}; it is a whole number from 0 to {MOST_FAILED:,}, such as 5"
         )
 
 

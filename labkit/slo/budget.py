@@ -97,12 +97,15 @@ def fired(
     times: Period,
     step: float | str | None,
     incidents: pd.DataFrame | None,
+    *,
+    least_failed: int,
 ) -> pd.DataFrame:
     """Return which alerts would have fired; see :meth:`labkit.slo.SLO.alerts`."""
     lab = quiet(lab)
     whole = spending(slo, lab, times, None)
     budget = slo.allowed * whole["total"].sum()
-    found = [one for alert in slo.alerting() for one in _fired(slo, lab, alert, times, step)]
+    alerts = slo.alerting(least_failed=least_failed)
+    found = [one for alert in alerts for one in _fired(slo, lab, alert, times, step)]
     rows = []
     for one in sorted(found, key=lambda one: one.start):
         name, seconds = _incident(incidents, one)
@@ -207,7 +210,7 @@ def _fired(
 
 
 def _burning(slo: Objective, lab: Asked, pair: Pair, at: Floats, seconds: float) -> Floats:
-    promql = condition(slo, pair, lambda window: slo.ratio(window, "increase"))
+    promql = condition(slo, pair, slo.error_ratio, slo.failed)
     pieces = np.array_split(at, math.ceil(len(at) / MAX_POINTS))
     found = []
     for piece in pieces:

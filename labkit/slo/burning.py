@@ -68,6 +68,13 @@ def error_ratio(times: ArrayLike, good: ArrayLike, total: ArrayLike, seconds: fl
     return ratio
 
 
+def failed(times: ArrayLike, good: ArrayLike, total: ArrayLike, seconds: float) -> Floats:
+    """Return how many requests were not good in the window before each time; see above."""
+    at = np.asarray(times, np.float64)
+    before = np.searchsorted(at, at - seconds, side="right")
+    return _window_sums(total, before) - _window_sums(good, before)
+
+
 def _window_sums(counts: ArrayLike, before: NDArray[np.intp]) -> Floats:
     cumulated = np.concatenate([[0.0], np.cumsum(np.asarray(counts, np.float64))])
     return np.asarray(cumulated[1:] - cumulated[before], np.float64)
@@ -173,7 +180,9 @@ def simulate(
         for pair in alert.pairs:
             windows = (pair.long_seconds, pair.short_seconds)
             long, short = (error_ratio(times, good, total, seconds) for seconds in windows)
-            ratios.append(np.where(burns(long, short, pair.factor, budget), long, np.nan))
+            holds = burns(long, short, pair.factor, budget)
+            holds &= failed(times, good, total, pair.long_seconds) >= pair.least_failed
+            ratios.append(np.where(holds, long, np.nan))
         found += fired(times, alert, ratios)
     return sorted(found, key=lambda one: one.start)
 

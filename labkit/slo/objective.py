@@ -102,6 +102,17 @@ class Objective:
         """
         return f"({self.error_ratio(window)}) / {self.allowed:.10g}"
 
+    def failed(self, window: str | None = None) -> str:
+        """Return the PromQL of how many requests were not good.
+
+        Args:
+            window: over which time; that of the objective by default.
+        """
+        total, good = (
+            f"sum(increase({each}[{window or self.window}]))" for each in (self.total, self.good)
+        )
+        return f"{total} - {good}"
+
     def budget_left(self) -> str:
         """Return the PromQL of the share of the error budget that is left: 1, down to 0 and less.
 
@@ -138,19 +149,27 @@ class Objective:
         return 1 / self.allowed
 
     def alerting(
-        self, speed: float = 1.0, scrape_interval: float = 0.0
+        self,
+        speed: float = 1.0,
+        scrape_interval: float = 0.0,
+        least_failed: int = policy.LEAST_FAILED,
     ) -> tuple[policy.Alert, ...]:
         """Return the two alerts, page and ticket, as :meth:`rules` writes them.
 
         Args:
             speed: how much shorter their windows are.
             scrape_interval: seconds between two scrapes; a window has four of them at least.
+            least_failed: how many requests have to fail in the long window, too.
+
+        Raises:
+            ValueError: the number of requests is out of range.
         """
+        arguments.check_least_failed(least_failed)
         prefix = "".join(
             word[0].upper() + word[1:] for word in re.findall(r"[A-Za-z0-9]+", self.name)
         )
         least = policy.LEAST_SCRAPES * scrape_interval
-        return policy.alerts(prefix, self.window_seconds, speed, least)
+        return policy.alerts(prefix, self.window_seconds, speed, least, int(least_failed))
 
     @property
     def warnings(self) -> list[str]:

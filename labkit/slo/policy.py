@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
 LEAST_SCRAPES = 4  # in a window: with fewer, a rate is often of two samples or none
+LEAST_FAILED = 5  # requests in the long window: fewer say little about a ratio
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class Pair:
         factor: the burn rate that both have to exceed.
         share: of the budget that is spent in the long window at that burn rate, at the usual speed.
         severity: page or ticket.
+        least_failed: how many requests have to fail in the long window, too.
     """
 
     long_seconds: float
@@ -25,6 +27,7 @@ class Pair:
     factor: float
     share: float
     severity: str
+    least_failed: int = 0
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,11 @@ _NAMES = {"page": "FastBurn", "ticket": "SlowBurn"}
 
 
 def alerts(
-    prefix: str, window_seconds: float, speed: float = 1.0, least_seconds: float = 0.0
+    prefix: str,
+    window_seconds: float,
+    speed: float = 1.0,
+    least_seconds: float = 0.0,
+    least_failed: int = LEAST_FAILED,
 ) -> tuple[Alert, ...]:
     """Return the alerts of an objective, the page first.
 
@@ -72,6 +79,7 @@ def alerts(
         window_seconds: of the budget.
         speed: divides the windows and the time that a condition has to hold.
         least_seconds: that a window is long, whatever the speed.
+        least_failed: how many requests have to fail in a long window, whatever the speed.
     """
 
     def pair(severity: str, long: float, short: float, share: float) -> Pair:
@@ -81,6 +89,7 @@ def alerts(
             max(1.0, share * window_seconds / long),
             max(share, long / window_seconds),
             severity,
+            least_failed,
         )
 
     return tuple(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import warnings
+from functools import partial
 from typing import TYPE_CHECKING
 
 from labkit.promql.steps import duration
@@ -19,18 +20,19 @@ if TYPE_CHECKING:
 MOST_SPEED = 3600.0
 
 
-def render(slo: Objective, speed: float, scrape_interval: float) -> str:
+def render(slo: Objective, speed: float, scrape_interval: float, least_failed: int) -> str:
     """Return the rules of an objective as the text of a rules file.
 
     Args:
         slo: the objective.
         speed: how much shorter the windows are.
         scrape_interval: seconds between two scrapes; a window has four of them at least.
+        least_failed: how many requests have to fail in the long window of an alert.
 
     Raises:
         ValueError: a number is out of range.
     """
-    alerts = checked(slo, speed, scrape_interval)
+    alerts = checked(slo, speed, scrape_interval, least_failed)
     notes = [*slo.warnings, *_too_fast(alerts)]
     for note in notes:
         warnings.warn(note, stacklevel=3)  # at the call of SLO.rules
@@ -39,6 +41,7 @@ def render(slo: Objective, speed: float, scrape_interval: float) -> str:
         f"# are {slo.good} over {slo.window}.",
         "# Alerts as in the SRE workbook, https://sre.google/workbook/alerting-on-slos/.",
         *([f"# Windows {speed:g} times shorter than there."] if speed != 1 else []),
+        *([f"# {least_failed} requests have to fail, too."] if least_failed else []),
         *(f"# {note}" for note in notes),
         "groups:",
         f"  - name: {_quoted(group(slo))}",
@@ -50,7 +53,9 @@ def render(slo: Objective, speed: float, scrape_interval: float) -> str:
     return "\n".join(lines) + "\n"
 
 
-def checked(slo: Objective, speed: float, scrape_interval: float) -> tuple[Alert, ...]:
+def checked(
+    slo: Objective, speed: float, scrape_interval: float, least_failed: int
+) -> tuple[Alert, ...]:
     """Return the alerts of an objective at a speed.
 
     Raises:
@@ -61,7 +66,7 @@ def checked(slo: Objective, speed: float, scrape_interval: float) -> tuple[Alert
     known = is_number(scrape_interval) and math.isfinite(scrape_interval)
     if not known or not scrape_interval > 0:
         raise ValueError(f"scrape_interval is {scrape_interval!r}; it is in seconds, more than 0")
-    return slo.alerting(speed, scrape_interval)
+    return slo.alerting(speed, scrape_interval, least_failed)
 
 
 def group(slo: Objective) -> str:
@@ -74,17 +79,25 @@ def text_of(seconds: float) -> str:
     return duration(round(seconds * 1000))
 
 
-def condition(slo: Objective, pair: Pair, ratio: Callable[[str], str]) -> str:
+def condition(
+    slo: Objective, pair: Pair, ratio: Callable[[str], str], failed: Callable[[str], str]
+) -> str:
     """Return the PromQL that is there while both windows of a pair burn too fast.
+
+    Its value is the error ratio of the long window.
 
     Args:
         slo: the objective.
         pair: the windows and the burn rate.
         ratio: gives the error ratio over a window: a record's name or an expression.
+        failed: gives how many requests failed over a window, in the same way.
     """
     limit = f"{pair.factor:.10g} * {slo.allowed:.10g}"
     long, short = (ratio(text_of(window)) for window in (pair.long_seconds, pair.short_seconds))
-    return f"{long} > {limit} and {short} > {limit}"
+    parts = [f"{long} > {limit}", f"{short} > {limit}"]
+    if pair.least_failed:
+        parts.append(f"{failed(text_of(pair.long_seconds))} >= {pair.least_failed}")
+    return " and ".join(parts)
 
 
 def words_of(slo: Objective, alert: Alert, shortest: str) -> dict[str, str]:
@@ -115,6 +128,11 @@ def record(slo: Objective, window: str) -> str:
     return f"slo:errors_per_request:ratio_rate{window}{{slo={_quoted(slo.name)}}}"
 
 
+def record_of_failed(slo: Objective, window: str) -> str:
+    """Return the series that the number of a window's failed requests is recorded as."""
+    return f"slo:failed_requests:increase{window}{{slo={_quoted(slo.name)}}}"
+
+
 def windows(alerts: Iterable[Alert]) -> list[str]:
     """Return each window once, the shortest first."""
     lengths = {
@@ -132,12 +150,15 @@ def labels(slo: Objective, alert: Alert) -> Mapping[str, str]:
 
 
 def _records(slo: Objective, alerts: Iterable[Alert]) -> list[str]:
+    pairs = [pair for alert in alerts for pair in alert.pairs]
+    counted = sorted({pair.long_seconds for pair in pairs if pair.least_failed})
+    made = [(record(slo, window), slo.ratio(window, "rate")) for window in windows(alerts)]
+    made += [(record_of_failed(slo, each), slo.failed(each)) for each in map(text_of, counted)]
     lines = []
-    for window in windows(alerts):
-        name, _, _ = record(slo, window).partition("{")
+    for series, promql in made:
         lines += [
-            f"      - record: {name}",
-            f"        expr: {_quoted(slo.ratio(window, 'rate'))}",
+            f"      - record: {series.partition('{')[0]}",
+            f"        expr: {_quoted(promql)}",
             f"        labels: {{slo: {_quoted(slo.name)}}}",
         ]
     return lines
@@ -145,7 +166,9 @@ def _records(slo: Objective, alerts: Iterable[Alert]) -> list[str]:
 
 def _alert(slo: Objective, alert: Alert, alerts: Iterable[Alert]) -> list[str]:
     conditions = [
-        condition(slo, pair, lambda window: record(slo, window)).replace(" and ", "\n  and ")
+        condition(slo, pair, partial(record, slo), partial(record_of_failed, slo)).replace(
+            " and ", "\n  and "
+        )
         for pair in alert.pairs
     ]
     expression = "\nor\n".join(f"(\n  {each}\n)" for each in conditions)

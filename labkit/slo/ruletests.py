@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from labkit.slo.rules import checked, labels, text_of, windows, words_of
+from labkit.slo.rules import labels, text_of, windows, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,9 +23,11 @@ _OPTIONAL = re.compile(r"\([^()]*\)\?")
 _PARTS = (("[.]", "\0"), ("\\.", "\0"), (".*", ""), (".+", "x"), (".", "0"), ("\0", "."))
 # Values to try for a label, until one fits a matcher.
 _GUESSES = ("200", "500", "404", "GET", "/", "x", "0.3", "1", "")
+_DECIMALS = 6  # of a number of requests, where they are few
 _DIGITS = 4  # of a ratio, as humanizePercentage writes it
 _CALM, _OVER, _UNDER = 0.5, 1.1, 0.9  # of the burn rate that fires
 _BURST = 1.4  # of an alert's highest factor: it crosses that after 43 minutes of an hour
+_FEW, _ENOUGH = 0.8, 3.0  # of the failures that it takes: a third of the time is without as many
 _EVERY = 2  # shortest windows there is an evaluation
 _SAMPLES = 5  # in the shortest window
 
@@ -48,19 +50,23 @@ class Expected:
 
 @dataclass(frozen=True)
 class Case:
-    """One past, sampled at an interval in seconds, and what the alerts do in it."""
+    """One past, sampled at an interval in seconds, and what the alerts do in it.
+
+    Attributes:
+        requests: between two samples; by default so many that each digit of a ratio is exact.
+    """
 
     name: str
     interval: float
     phases: Sequence[Phase]
     expected: Sequence[Expected]
+    requests: float | None = None
 
 
-def render(slo: Objective, rules_file: str, speed: float, scrape_interval: float) -> str:
+def render(slo: Objective, rules_file: str, alerts: Sequence[Alert]) -> str:
     """Return the tests of an objective's rules; see :meth:`labkit.slo.SLO.rule_tests`."""
     import yaml
 
-    alerts = checked(slo, speed, scrape_interval)
     grid = _EVERY * min(pair.short_seconds for alert in alerts for pair in alert.pairs)
     document = {
         "rule_files": [rules_file],
@@ -87,6 +93,11 @@ def _cases(slo: Objective, alerts: Sequence[Alert], grid: float) -> Iterator[Cas
     for alert, last in ((page, page.pairs[0]), (ticket, ticket.pairs[-1])):
         if _fires(slo, _BURST * alert.pairs[0].factor):
             yield _burst(slo, alert, last.short_seconds, grid)
+    for alert in alerts:
+        if alert.pairs[-1].least_failed and _fires(slo, alert.pairs[-1].factor):
+            word = f"{alert.pairs[-1].least_failed} failures among few requests"
+            yield _few(alert, grid, f"fewer than {word} are no {alert.severity}", _FEW)
+            yield _few(alert, grid, f"more than {word} are a {alert.severity}", _ENOUGH)
 
 
 def _fires(slo: Objective, burn: float) -> bool:
@@ -98,7 +109,7 @@ def _steady(
 ) -> Case:
     """Return a past that burns alike from its beginning, with the alerts that fire in it."""
     ratio = _written(min(1.0, burn * slo.allowed))
-    end = _up(2 * (grid + max(alert.for_seconds for alert in outcome)), grid)
+    end = _end_of(grid, max(alert.for_seconds for alert in outcome))
     expected = [Expected(alert, end, ratio if fires else None) for alert, fires in outcome.items()]
     return Case(name, grid / _EVERY / _SAMPLES, [Phase(end, ratio)], expected)
 
@@ -129,6 +140,27 @@ def _burst(slo: Objective, alert: Alert, after: float, grid: float) -> Case:
     )
 
 
+def _few(alert: Alert, grid: float, name: str, times: float) -> Case:
+    """Return a past in which few requests come, and none is answered well.
+
+    Args:
+        alert: the alert that fires in it, or does not.
+        grid: seconds between two evaluations.
+        name: of the case.
+        times: how often as many fail in the longest window, or until the end, as it takes.
+    """
+    end, interval = _end_of(grid, alert.for_seconds), grid / _EVERY / _SAMPLES
+    seen = min(end, max(pair.long_seconds for pair in alert.pairs))
+    requests = times * alert.pairs[-1].least_failed * interval / seen
+    expected = Expected(alert, end, 1.0 if times > 1 else None)
+    return Case(name, interval, [Phase(end, 1.0)], [expected], requests)
+
+
+def _end_of(grid: float, for_seconds: float) -> float:
+    """Return when a past is over in which an alert has had twice the time that it takes."""
+    return _up(2 * (grid + for_seconds), grid)
+
+
 def _written(ratio: float) -> float:
     """Return a ratio as it is written, so that the last digit is no matter of rounding."""
     return float(f"{ratio:.{_DIGITS}g}")
@@ -144,7 +176,7 @@ def _test(slo: Objective, case: Case, alerts: Sequence[Alert]) -> dict[str, Any]
     return {
         "name": case.name,
         "interval": text_of(case.interval),
-        "input_series": _series(slo, case.phases, case.interval),
+        "input_series": _series(slo, case),
         "alert_rule_test": [
             {
                 "eval_time": text_of(one.at),
@@ -166,8 +198,9 @@ def _alert(slo: Objective, one: Expected, shortest: str) -> dict[str, Any]:
     return {"exp_labels": dict(labels(slo, one.alert)), "exp_annotations": words}
 
 
-def _series(slo: Objective, phases: Sequence[Phase], interval: float) -> list[dict[str, str]]:
+def _series(slo: Objective, case: Case) -> list[dict[str, str]]:
     """Return counters that fail at the phases' ratios, as promtool writes series of samples."""
+    phases, interval = case.phases, case.interval
     good, of_total = series_of(slo.good), slo.total.partition("{")[0].strip()
     shares = [(1 - phase.ratio, phase.ratio) for phase in phases]
     if slo.good.partition("{")[0].strip() == of_total:  # one counter: the good ones, and others
@@ -178,8 +211,8 @@ def _series(slo: Objective, phases: Sequence[Phase], interval: float) -> list[di
             good: [each for each, _ in shares],
             series_of(slo.total): [1.0 for _ in shares],
         }
-    # A sample: so many that each digit of the smallest ratio is a whole number of requests.
-    requests = 10 ** (_DIGITS + math.ceil(-math.log10(slo.allowed)))
+    # So many that each digit of the smallest ratio is a whole number of requests.
+    requests = case.requests or 10.0 ** (_DIGITS + math.ceil(-math.log10(slo.allowed)))
     return [
         {"series": name, "values": _values([share * requests for share in each], phases, interval)}
         for name, each in given.items()
@@ -187,10 +220,11 @@ def _series(slo: Objective, phases: Sequence[Phase], interval: float) -> list[di
 
 
 def _values(slopes: Sequence[float], phases: Sequence[Phase], interval: float) -> str:
-    parts, value = [], 0
+    parts, value = [], 0.0
     for each, phase in zip(slopes, phases, strict=True):
-        slope, samples = round(each), round(phase.seconds / interval)
-        parts.append(f"{value}+{slope}x{max(0, samples - 1)}")  # the first one counts, too
+        slope, samples = round(each, _DECIMALS), round(phase.seconds / interval)
+        # The first sample counts, too. Fifteen digits: without what binary fractions add.
+        parts.append(f"{value:.15g}+{slope:.15g}x{max(0, samples - 1)}")
         value += slope * max(1, samples)
     return " ".join(parts)
 

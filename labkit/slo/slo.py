@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from labkit.slo.objective import Objective
+from labkit.slo.policy import LEAST_FAILED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +41,13 @@ class SLO(Objective):
         ValueError: an argument makes no sense; the message says what would.
     """
 
-    def rules(self, speed: float = 1.0, scrape_interval: float = 1.0) -> str:
+    def rules(
+        self,
+        speed: float = 1.0,
+        scrape_interval: float = 1.0,
+        *,
+        least_failed: int = LEAST_FAILED,
+    ) -> str:
         """Return recording and alerting rules as the text of a rules file.
 
         The alerts are those of the SRE workbook, chapter 5: a page where a long window and a short
@@ -55,31 +62,49 @@ class SLO(Objective):
         at least four scrapes, so that a high speed or a long scrape interval leaves the short
         ones longer.
 
+        Where there is little traffic, one failure is a high ratio: with 10 requests an hour and
+        99.9 %, it burns at 100 over that hour, and would page. So the long window needs a handful
+        of failures as well, which changes nothing where many requests come. Where few do, a page
+        comes later, and a window that never sees as many never alerts: the workbook's section on
+        low-traffic services names what else helps there, such as artificial traffic, or a lower
+        objective. It takes as many at any speed, in windows that are shorter.
+
         Args:
             speed: how much shorter the windows are, and the time that a condition has to hold.
             scrape_interval: seconds between two scrapes where the rules run.
+            least_failed: how many requests have to fail in the long window, 0 to 10,000; 0 leaves
+                the condition out.
 
         Raises:
             ValueError: a number is out of range.
         """
         from labkit.slo.rules import render
 
-        return render(self, speed, scrape_interval)
+        return render(self, speed, scrape_interval, least_failed)
 
-    def rule_tests(self, rules_file: str, speed: float = 1.0, scrape_interval: float = 1.0) -> str:
+    def rule_tests(
+        self,
+        rules_file: str,
+        speed: float = 1.0,
+        scrape_interval: float = 1.0,
+        *,
+        least_failed: int = LEAST_FAILED,
+    ) -> str:
         """Return unit tests of :meth:`rules` for ``promtool test rules``, as YAML.
 
         Args:
             rules_file: where the rules are, as seen from the tests' file.
             speed: as for the rules.
             scrape_interval: as for the rules.
+            least_failed: as for the rules.
 
         Raises:
             ValueError: a number is out of range, or no series could be made up for the selectors.
         """
+        from labkit.slo.rules import checked
         from labkit.slo.ruletests import render
 
-        return render(self, rules_file, speed, scrape_interval)
+        return render(self, rules_file, checked(self, speed, scrape_interval, least_failed))
 
     def report(self, lab: Asked, time: Instant | None = None) -> Report:
         """Return how the objective stands: error ratio, budget left, burn rates.
@@ -135,6 +160,7 @@ class SLO(Objective):
         step: float | str | None = None,
         *,
         incidents: pd.DataFrame | None = None,
+        least_failed: int = LEAST_FAILED,
     ) -> pd.DataFrame:
         """Return when the alerts of :meth:`rules` would have fired, had the rules run.
 
@@ -149,6 +175,7 @@ class SLO(Objective):
             step: seconds between two evaluations; a minute by default (five for the ticket).
             incidents: a frame with ``name``, ``start`` and ``end``, such as ``truth.incidents``,
                 for what each alert is laid to.
+            least_failed: how many requests have to fail in the long window, as for the rules.
 
         Returns:
             One row each time one fired: ``alert``, ``severity``, ``window`` (the long window of
@@ -165,7 +192,8 @@ class SLO(Objective):
         """
         from labkit.slo.budget import fired, period
 
-        return fired(self, lab, period(self, lab, start, end), step, incidents)
+        times = period(self, lab, start, end)
+        return fired(self, lab, times, step, incidents, least_failed=least_failed)
 
     def plot(
         self,
