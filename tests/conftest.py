@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import psutil
@@ -52,6 +53,29 @@ def _describe(kind: str, leaked: set[int]) -> str:
             " ".join(psutil.Process(pid).cmdline()[:4]) for pid in leaked if psutil.pid_exists(pid)
         )
     return ", ".join(map(str, sorted(leaked)))
+
+
+@contextmanager
+def _local_time(zone: str) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", zone)
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.fixture
+def new_york() -> Iterator[None]:
+    """Let the local time be New York's."""
+    with _local_time("America/New_York"):
+        yield
+
+
+@pytest.fixture
+def utc() -> Iterator[None]:
+    """Let the local time be UTC."""
+    with _local_time("UTC"):
+        yield
 
 
 @pytest.fixture(autouse=True)

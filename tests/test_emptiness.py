@@ -478,7 +478,7 @@ def test_long_lists_and_texts_are_cut():
     assert listed(["x" * 100]) == "x" * 59 + "…"
 
 
-def test_times_are_told_in_words():
+def test_times_are_told_in_words(utc: None):
     assert [lasting(s) for s in (0.25, 3, 119, 300, 7200, 200_000)] == [
         "0.25 s",
         "3 s",
@@ -489,6 +489,13 @@ def test_times_are_told_in_words():
     ]
     assert clock_time(T, T + 60) == "22:13:20 UTC"
     assert clock_time(T, T + 86400) == "2023-11-14 22:13:20 UTC"
+
+
+def test_moments_are_those_of_the_clock_on_the_wall(then: Client, new_york: None):
+    assert clock_time(T, T + 60) == "17:13:20 EST"
+    assert clock_time(T, T + 86400) == "2023-11-14 17:13:20 EST"
+    assert clock_time(T + 240 * 86400, T) == "2024-07-11 18:13:20 EDT"
+    assert "17:13:20 EST, 100 s later" in why_empty(then, "requests_total", time=T - 100)
 
 
 # Targets: last in the file, as the app is restarted and then stopped

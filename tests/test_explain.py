@@ -12,6 +12,7 @@ import pytest
 from labkit.errors import QueryError
 from labkit.prometheus.server import PrometheusServer
 from labkit.promql.client import Client
+from labkit.promql.emptiness.moments import dated
 from labkit.promql.explain import explain
 from labkit.promql.explaining.sizes import MOST_ASKED, Size, sizes
 from labkit.promql.syntax.tree import parse
@@ -71,12 +72,13 @@ def test_the_text_is_a_tree(client: Client):
     assert "time" in made.result.attrs
     lines = str(made).splitlines()
     assert lines[0] == "sum(requests_total) / sum by (endpoint) (requests_total)"
-    assert lines[1] == f"on {client.url} at 2023-11-14 22:14:20 UTC"
+    assert lines[1] == f"on {client.url} at {dated(END)}"
     assert lines[3:15] == [
         "sum(requests_total) / sum by (endpoint) (requests_total)  [0 series]",
         "│     Each series on the left divided by its partner on the right (partners have the same "
         "labels,",
-        "│     the metric's name aside); these labels stay.",
+        "│     the metric's name aside); these labels stay; a series without a partner is left "
+        "out.",
         "├── sum(requests_total)  [1 series]",
         "│   │     The sum of all series; no label stays.",
         "│   └── requests_total  [3 series]",
@@ -88,6 +90,30 @@ def test_the_text_is_a_tree(client: Client):
         "",
     ]
     assert repr(made) == str(made)
+
+
+@pytest.mark.parametrize(
+    ("matching", "words", "columns"),
+    [
+        ("on (endpoint)", "only endpoint stays, with the left", ["endpoint", "value"]),
+        ("ignoring (status)", "its labels but status", ["__name__", "endpoint", "value"]),
+        ("bool on (endpoint)", "only endpoint stays; a", ["endpoint", "value"]),
+    ],
+)
+def test_what_a_comparison_keeps_is_what_its_sentence_says(
+    client: Client, matching: str, words: str, columns: list[str]
+):
+    left, right = ('requests_total{status="504"}', 'requests_total{status="200"}')
+    made = explain(client, f"{left} > {matching} {right}")
+    assert words in made.steps[0].sentence
+    assert [*made.result] == columns
+
+
+def test_times_are_those_of_the_clock_on_the_wall(client: Client, new_york: None):
+    made = explain(client, f"requests_total @ {END}")
+    assert str(made).splitlines()[1] == f"on {client.url} at 2023-11-14 17:14:20 EST"
+    assert "2023-11-14 17:14:20 EST" in made._repr_html_()
+    assert made.steps[0].sentence.endswith("as of 2023-11-14 17:14:20 EST.")
 
 
 def test_a_long_part_is_cut_in_the_text_and_whole_in_the_page(client: Client):

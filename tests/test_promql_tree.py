@@ -178,7 +178,9 @@ def test_an_unknown_function_or_aggregation_is_admitted():
     [
         ("x", "The newest sample of each series of x."),
         ("x offset 1h", "The sample of each series of x as of 1 hour ago."),
-        ("x offset -1m", "as of 1 minute later"),
+        ("x offset -1m", "as of 1 minute after the moment of the question."),
+        ("x[1m] offset -1m", "in the minute that ends 1 minute after the moment of the question"),
+        ("x[5m] offset -1h", "in the 5 minutes that end 1 hour after the moment of the question"),
         ("x @ 0 offset 90s", "as of 1 minute 30 seconds before 1970-01-01 00:00:00 UTC"),
         ("x @ 1e15", "as of 1e+15 unix seconds"),
         ('x{a="1"}', 'of x whose a is "1".'),
@@ -191,6 +193,9 @@ def test_an_unknown_function_or_aggregation_is_admitted():
         ("x[1h:1m]", "worked out every minute over the last hour"),
         ("x[1h:]", "the server's evaluation intervals"),
         ("rate(x[5m])", "over the last 5 minutes, per second on average"),
+        ("rate(x[5m])", "(by half the distance of two samples where not), then divided by the wh"),
+        ("increase(x[5m])", "its rate times the seconds of the window"),
+        ("delta(x[5m])", "where they are near, by half the distance of two samples where not."),
         ("irate((x[5m]))", "two newest samples in the last 5 minutes"),
         ("predict_linear(x[1h], 60)", "60 seconds from the moment"),
         ("round(x)", "nearest whole number"),
@@ -218,7 +223,14 @@ def test_an_unknown_function_or_aggregation_is_admitted():
             "divided by its partner on the right (partners have the same labels, the metric's",
         ),
         ("x / on (a) y", "(partners have the same a); only a stays"),
+        ("x / on (a) y", "; a series without a partner is left out."),
+        ("x > bool y", "; these labels stay; a series without a partner is left out."),
         ("x / ignoring (a) y", "the same labels, a and the metric's name aside); these labels"),
+        ("x > y", "the metric's name aside); the left side's labels and values stay."),
+        ("x > on (a) y", "(partners have the same a); only a stays, with the left side's values."),
+        ("x > on () y", "whatever their labels); no label stays, with the left side's values."),
+        ("x > ignoring (a, b) y", "the left side's values stay, and its labels but a and b."),
+        ("x > on (a) group_right () y", "keep their labels; the values are the left side's."),
         ("x * on () y", "any two series are partners"),
         (
             "x * on (a) group_left (b) y",
@@ -242,5 +254,5 @@ def test_an_unknown_function_or_aggregation_is_admitted():
         ("(x)", "The newest sample of each series of x."),
     ],
 )
-def test_a_part_in_words(promql: str, words: str):
+def test_a_part_in_words(utc: None, promql: str, words: str):
     assert words in sentence(parse(promql))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import html
 import textwrap
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+
+from labkit.promql.emptiness.moments import dated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -119,7 +120,7 @@ def _told(made: Explanation) -> list[Mistake]:
 
 def _asked(made: Explanation) -> str:
     attrs = made.result.attrs
-    return f"{attrs['server']} at {datetime.fromtimestamp(attrs['time'], UTC):%F %H:%M:%S} UTC"
+    return f"{attrs['server']} at {dated(attrs['time'])}"
 
 
 def _unparsed(made: Explanation) -> str:

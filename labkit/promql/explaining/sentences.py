@@ -223,15 +223,34 @@ def _same(matching: Matching | None) -> str:
 
 
 def _left_over(node: Node) -> str:
-    matching = node.matching
+    filters = node.name in COMPARISONS and not node.bool_modifier
+    if filters:
+        return _compared(node.matching)
+    # What a comparison leaves out is told of it; what fill() puts in is not left out.
+    lost = "" if node.fill else "; a series without a partner is left out"
+    return f"{_labels_left(node.matching)}{lost}"
+
+
+def _compared(matching: Matching | None) -> str:
+    """Say what stays of the series that a comparison keeps: their metric's name, too, as a rule."""
     if matching is not None and matching.card.startswith("group"):
+        return f"{_labels_left(matching)}; the values are the left side's"
+    if matching is None or not matching.kind or not (matching.labels or matching.kind == "on"):
+        return "the left side's labels and values stay"
+    if matching.kind == "ignoring":
+        return f"the left side's values stay, and its labels but {_listed(matching.labels)}"
+    return f"{_labels_left(matching)}, with the left side's values"
+
+
+def _labels_left(matching: Matching | None) -> str:
+    if matching is None or not matching.kind:
+        return "these labels stay"
+    if matching.card.startswith("group"):
         many = "left" if matching.card == "group_left" else "right"
         one = "right" if many == "left" else "left"
         copied = f", with {_listed(matching.include)} from the {one}" if matching.include else ""
         return f"several on the {many} may share one on the {one}, and keep their labels{copied}"
-    if node.name in COMPARISONS and not node.bool_modifier:
-        return "the left side's labels and values stay"
-    if matching is not None and matching.kind == "on":
+    if matching.kind == "on":
         stays = "stays" if len(matching.labels) == 1 else "stay"
         return f"only {_listed(matching.labels)} {stays}" if matching.labels else "no label stays"
     return "these labels stay"

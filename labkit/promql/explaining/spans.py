@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+
+from labkit.promql.emptiness.moments import dated
 
 if TYPE_CHECKING:
     from labkit.promql.syntax.node import Node
 
 _UNITS = (("day", 86_400_000), ("hour", 3_600_000), ("minute", 60_000), ("second", 1_000))
+_LATER = "after the moment of the question"
 _ENDS = {"start()": "the start of the query's range", "end()": "the end of the query's range"}
 
 
@@ -30,30 +32,32 @@ def moment(node: Node) -> str:
 
     Such as ``1 hour ago`` or ``5 minutes before 2023-11-14 22:13:20 UTC``.
     """
-    fixed = _ENDS.get(node.at) or (_utc(float(node.at)) if node.at else "")
+    fixed = _ENDS.get(node.at) or (_clock(float(node.at)) if node.at else "")
     if not node.offset_seconds:
         return fixed
     back = node.offset_seconds > 0
     if fixed:
         return f"{spoken(node.offset_seconds)} {'before' if back else 'after'} {fixed}"
-    return f"{spoken(node.offset_seconds)} {'ago' if back else 'later'}"
+    return f"{spoken(node.offset_seconds)} {'ago' if back else _LATER}"
 
 
 def window(node: Node) -> str:
     """Return the window of a range or subquery: ``the last 5 minutes``."""
     length = spoken(node.range_seconds or 0)
-    if length in {f"1 {unit}" for unit, _ in _UNITS}:
+    one = length in {f"1 {unit}" for unit, _ in _UNITS}
+    if one:
         length = length.removeprefix("1 ")
     when = moment(node)
     if not when:
         return f"the last {length}"
     if node.at:
         return f"the {length} up to {when}"
-    return f"the {length} that {'ended' if node.offset_seconds > 0 else 'end'} {when}"
+    ends = "ended" if node.offset_seconds > 0 else "ends" if one else "end"
+    return f"the {length} that {ends} {when}"
 
 
-def _utc(seconds: float) -> str:
+def _clock(seconds: float) -> str:
     try:
-        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
+        return dated(seconds)
     except (OverflowError, OSError, ValueError):  # beyond the calendar of this computer
         return f"{seconds:g} unix seconds"
