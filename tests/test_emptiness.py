@@ -151,6 +151,10 @@ def test_a_value_never_seen_is_told_with_those_there_are(client: Client):
         ('endpoint=~"rro|low"', 'endpoint=~".*(?:rro|low).*"'),
         ('endpoint=~"/sl*"', 'endpoint=~"/sl.*"'),
         ('status="5.."', 'status=~"5.."'),
+        ('status="5xx"', 'status=~"5.."'),
+        ('status="4XX"', 'status=~"4.."'),
+        ('status=~"5xx"', 'status=~"5.."'),
+        ('endpoint="/sl*"', 'endpoint=~"/sl.*"'),
         ('code="500"', 'status="500"'),
         ('endpont="/slow"', 'endpoint="/slow"'),
         ('job="flsk"', 'job="flask"'),
@@ -163,6 +167,16 @@ def test_a_matcher_that_fits_nothing_is_put_right(client: Client, matcher: str, 
     without = why_empty(client, f"{{{matcher}}}")  # without a name
     assert "found out" not in without
     assert "usual reasons" not in without
+
+
+def test_a_bucket_is_compared_as_a_number(client: Client):
+    values = client.get("label/le/values", **{"match[]": f"{LATENCY}_bucket"})
+    (one,) = [value for value in values if value != "+Inf" and float(value) == 1]
+    other = "1" if one == "1.0" else "1.0"
+    why = why_empty(client, f'{LATENCY}_bucket{{le="{other}"}}')
+    assert why.endswith(f'Did you mean le="{one}"?')
+    numbers = [float(text) for text in re.findall(r'"([\d.]+)"', why.partition("are ")[2])]
+    assert numbers[:-1] == sorted(numbers[:-1])
 
 
 def test_a_pattern_has_to_match_the_whole_value(client: Client):
@@ -189,6 +203,9 @@ def test_values_that_never_meet_are_not_called_unknown(client: Client):
     assert why_empty(client, f'{REQUESTS}{{endpoint="/", status="504"}}') == (
         f'No series of {REQUESTS} has endpoint="/" and status="504" at once: with endpoint="/", '
         'status is "200".'
+    )
+    assert why_empty(client, f'{REQUESTS}{{endpoint="/slow", status="500"}}').endswith(
+        'with endpoint="/slow", status is "200" or "504".'
     )
 
 
@@ -220,7 +237,7 @@ def test_a_window_shorter_than_two_scrapes_is_told_with_a_wider_one(client: Clie
 
 def test_a_window_that_is_wide_enough_is_not_blamed(client: Client):
     assert "window" not in why_empty(client, f"rate({REQUESTS}[5s]) > 1e6")
-    assert "The comparison is false" in why_empty(client, f"rate({REQUESTS}[5s]) > 1e6")
+    assert "The comparison is true for none" in why_empty(client, f"rate({REQUESTS}[5s]) > 1e6")
 
 
 def test_a_series_with_one_sample_says_when_the_second_comes(then: Client):
@@ -272,10 +289,16 @@ def test_sides_that_share_no_labels_are_told_apart_and_joined(
     assert asked_again(client, why) > 0
 
 
+def test_a_set_operator_is_not_joined_on_nothing(client: Client):
+    why = why_empty(client, f"sum by (endpoint) ({REQUESTS}) and on (endpoint) sum({REQUESTS})")
+    assert "only the left side has endpoint" in why
+    assert "on ()" not in why
+
+
 def test_labels_are_not_blamed_for_a_comparison(client: Client):
     by_endpoint = f"sum by (endpoint) ({REQUESTS})"
     why = why_empty(client, f"{by_endpoint} > {by_endpoint}")
-    assert why.startswith("The comparison is false for all: ")
+    assert why.startswith("The comparison is true for no series: ")
     assert '(endpoint="/")' in why
 
 
@@ -288,7 +311,9 @@ def test_a_false_comparison_tells_the_values(client: Client):
     assert why_empty(client, "up + 0.12 > 2") == "The comparison is false: 1.12 is not > 2."
     assert why_empty(client, "2 < up") == "The comparison is false: 1 is not > 2."
     why = why_empty(client, f"sum by (endpoint) ({REQUESTS}) < 0")
-    assert why.startswith("The comparison is false for all 4 series: none is < 0; the nearest are ")
+    assert why.startswith(
+        "The comparison is true for none of the 4 series: none is < 0; the nearest are "
+    )
     assert why.count("endpoint=") == 3
 
 
@@ -365,6 +390,29 @@ def test_the_future_has_no_samples(client: Client):
     assert "ahead" in why_empty(client, "up", time=time.time() + 4000)
 
 
+@pytest.mark.parametrize(
+    ("query", "ahead"),
+    [
+        (f'{REQUESTS}{{status="200"}} offset -5m', "5 min"),
+        (f"rate({REQUESTS}[1m] offset -70s)", "70 s"),
+        (f"{REQUESTS}[1s] offset -1m", "60 s"),
+        ("sum(flask_uptime_seconds offset -10m) / 2", "10 min"),
+    ],
+)
+def test_an_offset_into_the_future_ends_nothing(client: Client, query: str, ahead: str):
+    client.wait_for("up == 1")
+    why = why_empty(client, query)
+    assert f"lies {ahead} ahead: there are no samples yet." in why
+    assert "ended" not in why
+
+
+def test_what_has_ended_has_ended_in_the_future_too(then: Client):
+    later = Client(then.url, at=T + 4000)
+    why = why_empty(later, "requests_total offset -1h")
+    later.close()
+    assert "has ended" in why
+
+
 def test_a_gap_is_told_by_the_samples_around_it(then: Client):
     past_it = Client(then.url, at=T + 410)
     why = why_empty(past_it, "gappy", time=T + 350)
@@ -405,7 +453,22 @@ def test_a_window_after_the_end_says_when_that_was(then: Client):
 
 def test_a_comparison_over_a_window_tells_the_best_of_it(then: Client):
     why = why_empty_range(then, 'requests_total{status="504"} > 500', T, T + 60)
-    assert why == ("The comparison is false at any time in the window: 120 at best is not > 500.")
+    assert why == "The comparison is true at no time in the window: the best was 120, not > 500."
+    why = why_empty_range(then, "requests_total > 500", T, T + 60)
+    assert why.startswith(
+        "The comparison is true for none of the 3 series at any time in the window: none was > 500;"
+        ' the best were 240 (endpoint="/", status="200"), 120'
+    )
+    why = why_empty_range(then, "requests_total > requests_total + 1", T, T + 60)
+    assert why.startswith(
+        "The comparison is true for no series at any time in the window; at its end: 240 is not > "
+        "241"
+    )
+
+
+def test_a_comparison_for_equality_tells_the_nearest(then: Client):
+    why = why_empty_range(then, "sum(requests_total) == 421", T, T + 60)
+    assert why == "The comparison is true at no time in the window: the best was 420, not == 421."
 
 
 def test_sides_that_are_there_at_different_times_are_not_called_different(then: Client):
@@ -470,6 +533,12 @@ def test_a_usual_suffix_comes_before_what_is_only_alike():
 def test_only_values_about_as_near_as_the_nearest_are_named():
     assert nearest("505", ["200", "500", "503"]) == ["503", "500"]
     assert nearest("GET", ["get", "post"]) == ["get"]
+
+
+def test_the_same_number_is_nearest():
+    assert nearest("1", ["0.1", "1.0", "10.0"]) == ["1.0"]
+    assert nearest("1e0", ["0.1", "1.0"]) == ["1.0"]
+    assert nearest("inf", ["+Inf", "0.1"]) == ["+Inf"]
 
 
 def test_long_lists_and_texts_are_cut():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from labkit.errors import LabError
 from labkit.promql.emptiness.absence import conditions, why_no_series
-from labkit.promql.emptiness.lifetimes import why_no_sample
+from labkit.promql.emptiness.lifetimes import why_no_sample, why_not_yet
 from labkit.promql.emptiness.moments import clock_time
 from labkit.promql.emptiness.nearest import clipped
 from labkit.promql.emptiness.pacing import short_window
@@ -139,6 +139,8 @@ def _explained(probe: Probe, node: Node) -> str:
 def _selector_reason(probe: Probe, node: Node) -> str:
     seen = probe.seen_by(node)
     known = bool(probe.label_values(NAME, conditions(node)))
+    if known and (reason := why_not_yet(seen, node)):
+        return reason
     if known and node.kind == "range" and (reason := short_window(seen, node)):
         return reason
     # Recorded metrics have a colon in their names, by convention.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 _ALERTS = {"ALERTS", "ALERTS_FOR_STATE"}
 _TARGET_LABELS = ("instance", "job")
 _MOST_LABELS = 8  # to look for a value in
+_PLACEHOLDERS = re.compile(r"(?<=\d)[xX]{1,2}$")  # of a status: 5xx
 _PATTERN = set(".*+?|[]()^$\\")
 
 
@@ -117,13 +119,20 @@ def _no_such_value(probe: Probe, node: Node, scope: tuple[Matcher, ...], matcher
         return _no_match(probe, scope, matcher, values, there)
     whose = f"{node.name} has never had a" if node.name else "There has never been a"
     missing = f"{whose} series with {clipped(str(matcher))}; {there}."
-    if set(matcher.value) & _PATTERN and _fits(probe, scope, replace(matcher, op="=~")):
-        return (
-            f"{missing} = compares the text as it stands; for a pattern write "
-            f"{replace(matcher, op='=~')}."
-        )
+    if pattern := _as_pattern(probe, scope, matcher):
+        return f"{missing} = compares the text as it stands; for a pattern write {pattern}."
     near = nearest(matcher.value, values)
     return f"{missing} Did you mean {_either(matcher, near)}?" if near else missing
+
+
+def _as_pattern(probe: Probe, scope: tuple[Matcher, ...], matcher: Matcher) -> Matcher | None:
+    """Return a regular expression that may have been meant by ``5..``, ``5xx`` or ``/api*``."""
+    value = matcher.value
+    meant = [value] if set(value) & _PATTERN else []
+    meant += [_PLACEHOLDERS.sub(lambda found: "." * len(found[0]), value)]
+    meant += [value.replace("*", ".*")]
+    patterns = (replace(matcher, op="=~", value=text) for text in dict.fromkeys(meant))
+    return next((p for p in patterns if str(p) != str(matcher) and _fits(probe, scope, p)), None)
 
 
 def _no_such_name(names: Sequence[str], matcher: Matcher) -> str:
@@ -188,6 +197,8 @@ def _no_match(
             f"write {replace(matcher, value=_widened(matcher.value, inside))}."
         )
     missing = f"No value of {matcher.name} fits {clipped(str(matcher))}; {there}."
+    if _PLACEHOLDERS.search(matcher.value) and (meant := _as_pattern(probe, scope, matcher)):
+        return f"{missing} Any character is . there: write {meant}."
     near = nearest(matcher.value, values)
     return f"{missing} Did you mean {_either(matcher, near)}?" if near else missing
 
@@ -216,9 +227,8 @@ def _never_together(probe: Probe, node: Node, scope: tuple[Matcher, ...]) -> str
     values = probe.label_values(last.name, (*scope, *others))
     if not values:
         return f"{sentence}, though each of them is there."
-    are = "is" if len(values) == 1 else "is one of"
     return (
-        f"{sentence}: with {listed((clipped(str(m)) for m in others), most=3)}, {last.name} {are} "
+        f"{sentence}: with {listed((clipped(str(m)) for m in others), most=3)}, {last.name} is "
         f"{values_listed(values, 'or')}."
     )
 

@@ -29,11 +29,8 @@ def why_no_sample(probe: Probe, node: Node) -> str:
         QueryError: as any query.
     """
     what, selector = subject(node), plain(node).text
-    if probe.start > probe.now + LOOKBACK_SECONDS:
-        return (
-            f"{clock_time(probe.start, probe.now)}{_moved(node)} lies "
-            f"{lasting(probe.start - probe.now)} ahead: there are no samples yet."
-        )
+    if reason := why_not_yet(probe, node):
+        return reason
     last = probe.last_sample(selector)
     after = probe.next_sample(selector)
     if last is None:
@@ -41,6 +38,25 @@ def why_no_sample(probe: Probe, node: Node) -> str:
     if after is not None:
         return _between(probe, node, last, after)
     return _ended(probe, node, what, last)
+
+
+def why_not_yet(probe: Probe, node: Node) -> str:
+    """Say that the time a selector looks at is yet to come; empty where it is not that.
+
+    Args:
+        probe: where to ask, for the time that the selector looks at.
+        node: a selector or range.
+
+    Raises:
+        QueryError: as any query.
+    """
+    ahead = probe.start - probe.now
+    if ahead <= 0:
+        return ""
+    # What is not there now either has ended, or was never there.
+    current = probe.during(probe.now, probe.now).series(f"count({plain(node).text})")
+    asked = f"{clock_time(probe.start, probe.now)}{_moved(node)}"
+    return f"{asked} lies {lasting(ahead)} ahead: there are no samples yet." if current else ""
 
 
 def _unborn(probe: Probe, node: Node, what: str, after: float | None) -> str:

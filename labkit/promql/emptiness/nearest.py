@@ -38,11 +38,15 @@ def nearest_names(name: str, known: Sequence[str], most: int = 3) -> list[str]:
 def nearest(word: str, known: Sequence[str], most: int = 3) -> list[str]:
     """Return the texts most like a word, the likeliest first; case does not count.
 
+    Where some are the same number in other words (``1`` and ``1.0``), it is those.
+
     Args:
         word: what was asked for.
         known: the texts there are.
         most: how many to return at most.
     """
+    if same := _same_number(word, known):
+        return same[:most]
     lower: dict[str, list[str]] = {}
     for text in known[:_MOST_COMPARED]:
         lower.setdefault(text.lower(), []).append(text)
@@ -72,14 +76,32 @@ def listed(
 
 
 def values_listed(values: Iterable[str], last: str = "and") -> str:
-    """Write the values of a label as a list of PromQL strings."""
-    return listed((quoted(value) for value in values), last)
+    """Write the values of a label as a list of PromQL strings; numbers by their size."""
+    texts = list(values)
+    numbers = {text: number for text in texts if (number := _number(text)) is not None}
+    if len(numbers) == len(texts):
+        texts.sort(key=numbers.__getitem__)
+    return listed(map(quoted, texts), last)
 
 
 def clipped(text: str, longest: int = _LONGEST) -> str:
     """Return a text on one line, shortened where it is longer than that."""
     line = " ".join(text.split())
     return line if len(line) <= longest else f"{line[: longest - 1]}…"
+
+
+def _same_number(word: str, known: Sequence[str]) -> list[str]:
+    number = _number(word)
+    if number is None:
+        return []
+    return [text for text in known if text != word and _number(text) == number]
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def _stem(name: str) -> str:

@@ -122,7 +122,8 @@ def _candidates(node: Node, sides: _Sides) -> Iterable[Node]:
     different = [*sides.only_left, *sides.only_right, *sides.apart]
     many = [_repeated(side, shared) for side in (sides.left, sides.right)]
     if node.name in SET_OPERATORS:
-        yield _with(node, Matching("on", tuple(shared), "many-to-many"))
+        if shared:  # on () would ask whether the right side has any series at all
+            yield _with(node, Matching("on", tuple(shared), "many-to-many"))
     elif not all(many):
         card = "group_left" if many[0] else "group_right" if many[1] else "one-to-one"
         if card == "one-to-one" and different and len(different) < len(shared):

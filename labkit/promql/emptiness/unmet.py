@@ -53,14 +53,25 @@ def _against_number(probe: Probe, side: Node, operator: str, number: Node) -> st
     shown.sort(key=lambda pair: _distance(pair[0], operator, limit))
     names = _telling([labels for _, labels in shown])
     texts = [f"{_beside(value, limit)}{_named(labels, names)}" for value, labels in shown]
-    when = "" if probe.instant else " at any time in the window"
+    return _told(texts, f"{operator} {told}", instant=probe.instant)
+
+
+def _told(texts: Sequence[str], condition: str, *, instant: bool) -> str:
+    """Say that no value meets a condition: those of the moment, or the best of a window."""
+    if len(texts) == 1 and instant:
+        return f"The comparison is false: {texts[0]} is not {condition}."
     if len(texts) == 1:
-        best = "" if probe.instant else " at best"
-        return f"The comparison is false{when}: {texts[0]}{best} is not {operator} {told}."
+        return (
+            "The comparison is true at no time in the window: the best was "
+            f"{texts[0]}, not {condition}."
+        )
+    which = "they are" if len(texts) <= _MOST else "the nearest are"
+    when, was = "", "is"
+    if not instant:
+        which, when, was = "the best were", " at any time in the window", "was"
     return (
-        f"The comparison is false for all {len(texts)} series{when}: none is {operator} {told}; "
-        f"{'the nearest are' if len(texts) > _MOST else 'they are'} "
-        f"{listed(texts[:_MOST], most=_MOST)}."
+        f"The comparison is true for none of the {len(texts)} series{when}: none {was} "
+        f"{condition}; {which} {listed(texts[:_MOST], most=_MOST)}."
     )
 
 
@@ -79,8 +90,8 @@ def _against_each_other(probe: Probe, node: Node) -> str:
         f"{_beside(value, limit)} is not {node.name} {_written(limit)}{labels}"
         for value, limit, labels in last
     ]
-    when = "" if probe.instant else " in the whole window, at its end"
-    return f"The comparison is false for all{when}: {listed(texts[:_MOST], most=_MOST)}."
+    when = "" if probe.instant else " at any time in the window; at its end"
+    return f"The comparison is true for no series{when}: {listed(texts[:_MOST], most=_MOST)}."
 
 
 def _not_a_number(side: Node) -> str:
