@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from labkit.errors import LabError
-from labkit.promql.explaining import misses, mistakes, percentiles
+from labkit.promql.explaining import counters, misses, mistakes, percentiles, ratios
 from labkit.promql.explaining.explanation import Explanation, Step, drawn
 from labkit.promql.explaining.facts import Facts
 from labkit.promql.explaining.sentences import sentence
@@ -32,9 +32,14 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("the buckets of histograms", percentiles.of_buckets),
     ("means of percentiles", percentiles.of_averages),
     ("quantiles from 0 to 1", percentiles.of_shares),
-    ("counters as they are", mistakes.of_raw_counters),
+    ("sums of buckets", percentiles.of_added_buckets),
+    ("series divided by themselves", ratios.of_ratios),
+    ("counters as they are", counters.of_raw_counters),
+    ("sums of counters as they are", counters.of_summed_counters),
+    ("counters younger than their window", counters.of_young_counters),
     ("comparisons of irate", mistakes.of_alerts),
     ("what the selectors pick", misses.of_selectors),
+    ("the labels that are grouped by", misses.of_labels),
     ("the labels of an operator's sides", misses.of_sides),
 )
 

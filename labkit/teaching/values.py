@@ -148,14 +148,14 @@ def _mistake(case: Case) -> Diagnosis | None:
     """What is known to be wrong with a query whatever was asked: order, types, percentiles."""
     if case.tree is None:
         return None
-    from labkit.promql.explaining import mistakes, percentiles
+    from labkit.promql.explaining import counters, mistakes, percentiles
     from labkit.promql.explaining.facts import Facts
 
     facts = Facts(case.ground.client, case.given[0].time)
     for reason, look in (
         ("gauge", mistakes.of_types),
         ("order", mistakes.of_order),
-        ("raw", mistakes.of_raw_counters),
+        ("raw", counters.of_raw_counters),
         ("percentiles", percentiles.of_averages),
         ("buckets", percentiles.of_buckets),
     ):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from labkit.errors import LabError
 from labkit.promql.emptiness.nearest import clipped, listed, values_listed
 from labkit.promql.emptiness.probe import AskedEnough
-from labkit.promql.syntax.node import NAME, SET_OPERATORS, Matching, Node
+from labkit.promql.syntax.node import NAME, SET_OPERATORS, Matching, Node, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from labkit.promql.emptiness.probe import Found, Probe
 
 Key = frozenset[tuple[str, str]]
+_MOST_ALONE = 3
 
 
 def why_no_pair(probe: Probe, node: Node) -> str:
@@ -40,6 +41,48 @@ def why_no_pair(probe: Probe, node: Node) -> str:
     if better := _tested(probe, node, sides):
         sentences.append(f"Write {better}.")
     return " ".join(sentences)
+
+
+def left_alone(node: Node, left: Sequence[Found], right: Sequence[Found]) -> str:
+    """Say which series of a side are left out for want of a partner; empty if all or none are.
+
+    It is the side whose series the answer has: the left one, unless ``group_right`` is written.
+
+    Args:
+        node: an operator between two vectors, no set operator.
+        left: its left side.
+        right: its right side.
+    """
+    turned = node.matching is not None and node.matching.card == "group_right"
+    many, others = (right, left) if turned else (left, right)
+    side, other = ("right", "left") if turned else ("left", "right")
+    there = {_key(found.labels, node.matching) for found in others}
+    alone = [found for found in many if _key(found.labels, node.matching) not in there]
+    if not alone or len(alone) == len(many):
+        return ""
+    compared = {name for found in many for name, _ in _key(found.labels, node.matching)}
+    names = [name for name in sorted(compared) if len(_values(map(_labels, many), name)) > 1]
+    texts = dict.fromkeys(_written(found.labels, names) for found in alone)
+    have = "has" if len(alone) == 1 else "have"
+    return (
+        f"{len(alone)} of the {len(many)} series on the {side} of {node.name} {have} no partner "
+        f"on the {other}, and {'is' if len(alone) == 1 else 'are'} left out: "
+        f"{listed(texts, most=_MOST_ALONE, longest=100)}."
+    )
+
+
+def _labels(found: Found) -> Mapping[str, str]:
+    return found.labels
+
+
+def _written(labels: Mapping[str, str], names: Iterable[str]) -> str:
+    return f"{{{', '.join(f'{name}={quoted(labels[name])}' for name in names if name in labels)}}}"
+
+
+def meet(node: Node, left: Sequence[Found], right: Sequence[Found]) -> bool:
+    """Whether a series of the left side meets one of the right."""
+    here, there = ({_key(found.labels, node.matching) for found in side} for side in (left, right))
+    return bool(here & there)
 
 
 def paired(node: Node, left: Sequence[Found], right: Sequence[Found]) -> list[tuple[Found, Found]]:

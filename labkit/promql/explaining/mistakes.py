@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from labkit.promql.explaining.functions import OF_COUNTERS, OF_GAUGES, OF_TWO_SAMPLES, PASSING
+from labkit.promql.explaining.functions import OF_COUNTERS, OF_GAUGES, OF_TWO_SAMPLES
 from labkit.promql.explaining.spans import spoken
 from labkit.promql.syntax.node import COMPARISONS, Node, replaced, seconds
 
@@ -15,7 +15,15 @@ if TYPE_CHECKING:
     from labkit.promql.explaining.facts import Facts
 
 _FOR_GAUGES = {"rate": "deriv", "irate": "deriv", "increase": "delta", "resets": "changes"}
-_FOR_COUNTERS = {"delta": "increase", "idelta": "increase", "deriv": "rate"}
+_FOR_COUNTERS = {
+    "delta": "increase",
+    "idelta": "increase",
+    "deriv": "rate",
+    "predict_linear": "",  # there is none
+    "sum_over_time": "increase",
+    "avg_over_time": "rate",
+}
+_OF_SAMPLES = frozenset({"sum_over_time", "avg_over_time"})
 _MERGING = frozenset({"sum", "avg", "min", "max"})
 _TWO, _FOUR = 2, 4  # scrapes
 
@@ -47,28 +55,50 @@ class Mistake:
 
 def of_types(facts: Facts, root: Node) -> Iterator[Mistake]:
     """Find functions of counters that are given gauges, and the other way round."""
-    for call, inside in _over_time(root, OF_COUNTERS | OF_GAUGES):
+    for call, inside in _over_time(root, OF_COUNTERS | OF_GAUGES | _OF_SAMPLES):
         series = inside.operand.bare if inside.kind == "subquery" else inside
         if series.kind not in {"selector", "range"}:
             continue
         if call.name in OF_COUNTERS and facts.is_gauge(series):
-            better = _FOR_GAUGES[call.name]
-            yield Mistake(
-                f"{call.name}() of a gauge: {series.name} goes up and down.",
-                f"{call.name}() is for counters and takes every fall of the value for a restart, "
-                "so its answer is wrong.",
-                "For a gauge, deriv() gives the slope, delta() the change and avg_over_time() the "
-                "level.",
-                replaced(root, call, replace(call, name=better)).text,
-            )
-        if call.name in _FOR_COUNTERS and facts.is_counter(series):
-            better = _FOR_COUNTERS[call.name]
-            yield Mistake(
-                f"{call.name}() of a counter: {series.name} begins again at 0 with a restart.",
-                f"{call.name}() is for gauges and takes the restart for a fall.",
-                f"{better}() corrects for it.",
-                replaced(root, call, replace(call, name=better)).text,
-            )
+            # An uptime falls with a restart only.
+            if call.name != "resets" or "uptime" not in series.name:
+                yield _of_gauge(root, call, series)
+        elif call.name in _FOR_COUNTERS and facts.is_counter(series):
+            yield _of_counter(root, call, series)
+
+
+def _of_gauge(root: Node, call: Node, series: Node) -> Mistake:
+    instead = (
+        "For a gauge, deriv() gives the slope, delta() the change and avg_over_time() the level."
+    )
+    if call.name == "resets":
+        instead = "changes() counts how often the value changed."
+    return Mistake(
+        f"{call.name}() of a gauge: {series.name} is no counter.",
+        f"{call.name}() takes every fall of the value for a restart, which a gauge's need not be.",
+        instead,
+        replaced(root, call, replace(call, name=_FOR_GAUGES[call.name])).text,
+    )
+
+
+def _of_counter(root: Node, call: Node, series: Node) -> Mistake:
+    better = _FOR_COUNTERS[call.name]
+    query = replaced(root, call, replace(call, name=better)).text if better else ""
+    if call.name in _OF_SAMPLES:
+        return Mistake(
+            f"{call.name}() of a counter: each sample of {series.name} is a total.",
+            "It holds all that was counted before it, so that one event is in every later sample.",
+            "increase() says how much was counted in the window, rate() how fast.",
+            query,
+        )
+    return Mistake(
+        f"{call.name}() of a counter: {series.name} begins again at 0 with a restart.",
+        f"{call.name}() is for gauges and takes the restart for a fall.",
+        f"{better}() corrects for it."
+        if better
+        else "rate() times the seconds ahead corrects for it.",
+        query,
+    )
 
 
 def of_order(facts: Facts, root: Node) -> Iterator[Mistake]:
@@ -99,19 +129,6 @@ def of_windows(facts: Facts, root: Node) -> Iterator[Mistake]:
         if facts.shorter(length, _FOUR, step):
             never = facts.shorter(length, _TWO, step)
             yield _short(call, inside, step or facts.scrape_interval, query, never=never)
-
-
-def of_raw_counters(facts: Facts, root: Node) -> Iterator[Mistake]:
-    """Find counters that are shown or compared as they are."""
-    for node in _shown(root):
-        if node.kind == "selector" and facts.is_counter(node):
-            rated = Node("call", (_with_window(node, facts.usual_window),), name="rate")
-            yield Mistake(
-                f"{node.name} is a counter, as it is: the total since its target started.",
-                "It only grows and begins again at 0 with a restart, so its height says little.",
-                "Ask how fast it grows.",
-                replaced(root, node, rated).text,
-            )
 
 
 def of_alerts(facts: Facts, root: Node) -> Iterator[Mistake]:
@@ -220,19 +237,3 @@ def _enough(node: Node, facts: Facts) -> Node:
     if not facts.shorter(node.range_seconds or 0, _FOUR, node.step_seconds):
         return node
     return replace(node, range_seconds=_FOUR * (node.step_seconds or facts.scrape_interval))
-
-
-def _with_window(selector: Node, window: float) -> Node:
-    return replace(selector, kind="range", range_seconds=window)
-
-
-def _shown(node: Node) -> Iterator[Node]:
-    """Give what a result consists of, but for arithmetic with numbers and the order of series."""
-    if node.kind in {"paren", "unary"} or (node.kind == "call" and node.name in PASSING):
-        yield from _shown(node.children[0])
-    elif node.kind == "aggregate" and node.name in {"topk", "bottomk"}:
-        yield from _shown(node.operand)
-    elif node.kind == "binary" and any(child.is_scalar for child in node.children):
-        yield from (found for child in node.children for found in _shown(child))
-    else:
-        yield node

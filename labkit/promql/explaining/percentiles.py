@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from labkit.promql.explaining.facts import Facts
+    from labkit.promql.syntax.node import Matcher
 
 _BUCKET, _LE = "_bucket", "le"
 _QUANTILES = frozenset({"histogram_quantile", "histogram_quantiles"})
@@ -29,7 +31,7 @@ def of_buckets(facts: Facts, root: Node) -> Iterator[Mistake]:
         buckets = call.children[-1]
         picked = [n for n in buckets.walk() if n.kind in {"selector", "range"}]
         if not any(node.name.endswith(_BUCKET) for node in picked):
-            yield from _no_buckets(facts, root, picked)
+            yield from _no_buckets(facts, root, buckets, picked)
             continue
         yield from _lost(root, buckets)
         yield from _since_start(facts, root, buckets)
@@ -77,18 +79,74 @@ def of_shares(facts: Facts, root: Node) -> Iterator[Mistake]:
         )
 
 
-def _no_buckets(facts: Facts, root: Node, picked: list[Node]) -> Iterator[Mistake]:
+def of_added_buckets(facts: Facts, root: Node) -> Iterator[Mistake]:
+    """Find sums of buckets that are no longer told apart."""
+    del facts
+    for node in _outside_quantiles(root):
+        if node.kind != "aggregate" or node.name not in _BLENDING or _keeps_le(node):
+            continue
+        inside = list(_outside_quantiles(node.operand))
+        if any(part.kind == "aggregate" and not _keeps_le(part) for part in inside):
+            continue  # that is where they were added up
+        for part in inside:
+            if part.name.endswith(_BUCKET) and not _one(part):
+                yield Mistake(
+                    f"{_head(node)} adds up the buckets of {part.name.removesuffix(_BUCKET)}.",
+                    "Each bucket holds what the smaller ones hold, too: a request is counted once "
+                    "in every bucket that it fits into.",
+                    "_count has each request once.",
+                    replaced(root, part, _count(part)).text,
+                )
+
+
+def _outside_quantiles(node: Node) -> Iterator[Node]:
+    yield node
+    if node.kind != "call" or node.name not in {*_QUANTILES, "histogram_fraction"}:
+        for child in node.children:
+            yield from _outside_quantiles(child)
+
+
+def _one(node: Node) -> bool:
+    return any((matcher.name, matcher.op) == (_LE, "=") for matcher in node.matchers)
+
+
+def _count(node: Node) -> Node:
+    name = f"{node.name.removesuffix(_BUCKET)}_count"
+    return replace(node, name=name, matchers=tuple(m for m in node.matchers if m.name != _LE))
+
+
+def _no_buckets(facts: Facts, root: Node, buckets: Node, picked: list[Node]) -> Iterator[Mistake]:
+    told = set()
     for node in picked:
         family = node.name.removesuffix("_sum").removesuffix("_count")
-        buckets = f"{family}{_BUCKET}"
-        if buckets in facts.types and node.name != buckets:
-            part = "is no part of it" if family != node.name else "has no series of its own"
-            yield Mistake(
-                f"histogram_quantile() needs the buckets of {family}, and {node.name} {part}.",
-                "They are series of their own, with the label le.",
-                "",
-                replaced(root, node, replace(node, name=buckets)).text,
-            )
+        if f"{family}{_BUCKET}" not in facts.types or family in told:
+            continue
+        told.add(family)
+        part = "is no part of it" if family != node.name else "has no series of its own"
+        better = _of_buckets(buckets, family, facts.usual_window)
+        if buckets.bare.kind == "selector":  # one answer for all is the usual question
+            better = Node("aggregate", (better,), name="sum", grouping="by", labels=(_LE,))
+        yield Mistake(
+            f"histogram_quantile() needs the buckets of {family}, and {node.name} {part}.",
+            "They are series of their own, with the label le.",
+            "",
+            replaced(root, buckets, better).text,
+        )
+
+
+def _of_buckets(node: Node, family: str, window: float, *, over_time: bool = False) -> Node:
+    """Return an expression that is made of a histogram's buckets, as their rate, with le kept."""
+    if node.kind in {"selector", "range"}:
+        if not node.name.startswith(family):
+            return node
+        bucket = replace(node, name=f"{family}{_BUCKET}")
+        if node.kind == "range" or over_time:
+            return bucket
+        return Node("call", (replace(bucket, kind="range", range_seconds=window),), name="rate")
+    over_time = over_time or node.kind == "subquery"
+    children = tuple(_of_buckets(c, family, window, over_time=over_time) for c in node.children)
+    made = replace(node, children=children)
+    return _with_le(made) if made.kind == "aggregate" and not _keeps_le(made) else made
 
 
 def _lost(root: Node, buckets: Node) -> Iterator[Mistake]:
@@ -137,14 +195,33 @@ def _instants(node: Node) -> Iterator[Node]:
 
 def _one_bucket(root: Node, picked: list[Node]) -> Iterator[Mistake]:
     for node in picked:
-        others = tuple(m for m in node.matchers if (m.name, m.op) != (_LE, "="))
-        if len(others) < len(node.matchers):
+        asked = [matcher for matcher in node.matchers if matcher.name == _LE]
+        others = tuple(matcher for matcher in node.matchers if matcher.name != _LE)
+        better = replaced(root, node, replace(node, matchers=others)).text
+        if _one(node):
             yield Mistake(
                 f"{node.text} is one bucket only.",
                 "A quantile is found between buckets: of one it is NaN.",
                 "Leave le out.",
-                replaced(root, node, replace(node, matchers=others)).text,
+                better,
             )
+        elif not all(_lets_through(matcher, "+Inf") for matcher in asked):
+            yield Mistake(
+                f"{node.text} leaves out the bucket +Inf.",
+                "It is the one that holds every observation: without it a quantile is NaN.",
+                "Leave le out.",
+                better,
+            )
+
+
+def _lets_through(matcher: Matcher, value: str) -> bool:
+    """Whether a value fits a matcher; yes where that can't be told."""
+    if matcher.op in {"=", "!="}:
+        return (matcher.value == value) == (matcher.op == "=")
+    try:
+        return bool(re.fullmatch(matcher.value, value)) == (matcher.op == "=~")
+    except re.error:  # Python's expressions are not quite the server's
+        return True
 
 
 def _percentile(facts: Facts, node: Node) -> Node | None:
