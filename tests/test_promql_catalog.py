@@ -132,20 +132,22 @@ def test_a_query_of_the_catalog_is_described_as_there_whatever_its_line_breaks()
 @pytest.mark.parametrize(
     ("promql", "unit"),
     [
-        ("sum(rate(flask_requests_total[30s]))", "per second"),
+        ("sum(rate(flask_requests_total[30s]))", "requests/s"),
+        ("sum(rate(flask_requests_total[$__rate_interval]))", "requests/s"),
         ('rate(x{status=~"5..", path="a/b"}[1m])', "per second"),
         ("sum(rate(a[1m])) / sum(rate(b[1m]))", "ratio"),
         ("100 * sum(rate(a[1m])) / sum(rate(b[1m]))", "%"),
+        ("rate(a[100s]) / rate(b[100s])", "ratio"),
         ("histogram_quantile(0.9, sum by (le) (rate(x_seconds_bucket[1m])))", "s"),
-        ("flask_requests_in_progress", ""),
+        ("avg_over_time(flask_error_rate[1m])", "%"),
+        ("flask_requests_in_progress", "requests"),
+        ("flask_uptime_seconds / 60", "minutes"),
+        ("sum(increase(flask_requests_total[30s]))", "requests"),
+        ("60 * sum by (error_type) (rate(flask_errors_total[10m]))", "errors/min"),
+        ("x", "value"),
+        ("x[1h-5m]", "value"),
     ],
 )
-def test_other_queries_get_a_likely_unit(promql: str, unit: str):
+def test_other_queries_get_the_unit_that_their_names_tell(promql: str, unit: str):
     query = describe(promql)
     assert (query.unit, query.kind, query.promql) == (unit, "line", promql)
-
-
-def test_rates_by_the_minute_say_so():
-    assert describe("60 * sum by (error_type) (rate(flask_errors_total[10m]))").unit == "per minute"
-    assert describe("sum(rate(flask_errors_total[10m]))").unit == "per second"
-    assert describe('rate(x{path="60 *"}[1m])').unit == "per second"

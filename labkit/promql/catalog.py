@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -116,9 +115,11 @@ QUERIES: Mapping[str, Query] = MappingProxyType(
     }
 )
 
+UNKNOWN = "value"  # where the unit is not known; an axis says at least that
+
 
 def describe(promql: str) -> Query:
-    """Return how to draw an expression: as the catalog has it, or as a line with a likely unit."""
+    """Return how to draw an expression: as the catalog has it, or as a line with its unit."""
     text = " ".join(promql.split())
     for query in QUERIES.values():
         if query.promql == text:
@@ -127,12 +128,15 @@ def describe(promql: str) -> Query:
 
 
 def _likely_unit(promql: str) -> str:
-    """Guess the unit from the words of a query; none where it can't be told."""
-    if re.search(r"histogram_quantile\(.*_seconds", promql):
-        return "s"
-    outside_braces = re.sub(r"\{[^}]*\}", "", promql)
-    if "/" in outside_braces:
-        return "%" if "100" in outside_braces else "ratio"
-    if not re.search(r"\bi?rate\(", promql):
-        return ""
-    return "per minute" if re.search(r"\b60 ?\*|\* ?60\b", outside_braces) else "per second"
+    """Return the unit of an expression by its names; ``value`` where they do not tell it."""
+    from labkit.promql.steps import expand
+    from labkit.promql.syntax.tree import Unparsed, parse
+    from labkit.promql.units import unit_of
+
+    known = {query.promql: query.unit for query in QUERIES.values()}  # some are a metric's name
+    try:
+        # The variables are windows; which ones does not matter to a unit.
+        tree = parse(expand(promql, step_ms=1000, span_ms=1000, scrape_interval=1.0))
+    except Unparsed:
+        return UNKNOWN
+    return unit_of(tree, known=known) or UNKNOWN
