@@ -353,6 +353,82 @@ def test_an_unknown_variable_is_told_from_the_known_ones(client: Client):
     assert "$__rate_interval" in failure.value.next_step
 
 
+@pytest.mark.parametrize(
+    ("promql", "next_step"),
+    [
+        ("rate(requests_total)", "add [1m], as in rate(requests_total[1m])."),
+        ('rate(up{job="a"} )', 'add [1m], as in rate(up{job="a"}[1m]).'),
+        ("rate(sum(up))", "behind a metric's name [1m], behind an expression [5m:15s]"),
+        ("rate(5)", "rate() takes a metric with a window"),
+        ("sum(requests_total[5m])", "such as rate(requests_total[5m]) for a counter"),
+        ("requests_total[5m] * 2", "such as rate(requests_total[5m]) for a counter"),
+        ("requests_total{status=500}", 'quote the value: status="500".'),
+        ("requests_total{status=~5..}", 'quote the value: status=~"5..".'),
+        ("requests_total{endpoint=slow}", 'quote the value: endpoint="slow".'),
+        ('requests_total{status=="500"}', "one = is enough"),
+        ("sum(rate(requests_total[5m])", "close the bracket: ) is missing."),
+        ("requests_total[5m", "close the bracket: ] is missing."),
+        ("requests_total{", "close the braces: } is missing."),
+        ("up)", "take away one )"),
+        ('up{job="a}', "close the quotes."),
+        ("up + ", "the query breaks off"),
+        ("RATE(up[5m])", "did you mean rate()?"),
+        ("averag(up)", "did you mean avg()?"),
+        ("p95(up)", "write histogram_quantile(0.95, sum by (le)"),
+        ("qqqqqq(up)", "Tab completes"),
+        ("sum(up)[5m]", "as in [5m:15s]."),
+        ("5 > 3", "needs bool"),
+        ("{}", "name a metric"),
+        ("# nothing", "write an expression"),
+        ("up up", "change the query at the caret; lab.metrics() lists"),
+    ],
+)
+def test_a_refused_query_comes_with_what_to_do(client: Client, promql: str, next_step: str):
+    with pytest.raises(QueryError, match="can't read") as failure:
+        client.query(promql)
+    assert next_step in failure.value.next_step
+    assert ("caret" in failure.value.next_step) <= ("^" in failure.value.evidence)
+
+
+@pytest.mark.parametrize(
+    ("promql", "next_step"),
+    [
+        ("requests_total[5s]", "such as rate(requests_total[5s]) for a counter"),
+        ("'a'", "a text has no course over time"),
+    ],
+)
+def test_what_can_not_be_drawn_comes_with_what_to_do(client: Client, promql: str, next_step: str):
+    with pytest.raises(QueryError, match="can't read") as failure:
+        client.query_range(promql, start=T, end=T + 60)
+    assert next_step in failure.value.next_step
+    assert "caret" not in failure.value.next_step
+
+
+@pytest.mark.parametrize(
+    ("promql", "next_step"),
+    [
+        ("requests_total * on () requests_total", "several series on the right fit one"),
+        ("requests_total / on () sum(requests_total)", "write group_left () behind"),
+        ('label_replace(requests_total, "status", "x", "", "")', "sum by (…)"),
+    ],
+)
+def test_series_that_do_not_pair_come_with_what_to_do(client: Client, promql: str, next_step: str):
+    if "label_replace" in promql:
+        promql = f'label_replace({promql}, "endpoint", "x", "", "")'
+    with pytest.raises(QueryError, match="can't work it out") as failure:
+        client.query(promql, time=T)
+    assert next_step in failure.value.next_step
+
+
+def test_an_empty_query_is_told_what_to_type(client: Client):
+    for nothing in ("", " \n"):
+        with pytest.raises(QueryError, match="The query is empty") as failure:
+            client.query(nothing)
+        assert "such as up" in failure.value.next_step
+        with pytest.raises(QueryError, match="The query is empty"):
+            client.query_range(nothing)
+
+
 def test_an_execution_error_keeps_the_server_s_words(client: Client):
     with pytest.raises(QueryError, match="can't work it out") as failure:
         client.query("requests_total * on () requests_total", time=T)
@@ -504,8 +580,6 @@ def test_arguments_that_make_no_sense_are_refused_in_words(
 
 
 def test_queries_and_addresses_that_are_none_are_refused(client: Client):
-    with pytest.raises(ValueError, match="the query is empty"):
-        client.query("  ")
     with pytest.raises(TypeError, match="must be text"):
         client.query(None)
     with pytest.raises(ValueError, match="http://"):

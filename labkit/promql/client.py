@@ -84,7 +84,7 @@ class Client:
             were any, ``warnings``.
 
         Raises:
-            QueryError: when Prometheus can't read or answer it, or is not reached.
+            QueryError: when it is empty, Prometheus can't read or answer it, or is not reached.
             ValueError: for a time without a time zone, or no time at all.
         """
         return self._instant(promql, time, self.timeout)
@@ -117,7 +117,7 @@ class Client:
             (seconds), ``server`` and, where there were any, ``warnings``.
 
         Raises:
-            QueryError: when Prometheus can't read or answer it, or is not reached.
+            QueryError: when it is empty, Prometheus can't read or answer it, or is not reached.
             ValueError: for a range or step that makes no sense.
         """
         from labkit.promql.frames import range_frame
@@ -234,7 +234,7 @@ class Client:
         if not isinstance(promql, str):
             raise TypeError(f"the query must be text, not {type(promql).__name__}")
         if not promql.strip():
-            raise ValueError("the query is empty; write an expression, such as up")
+            raise QueryError("The query is empty.", next_step="write an expression, such as up.")
         return expand(
             promql, step_ms=step_ms, span_ms=span_ms, scrape_interval=self.scrape_interval
         )

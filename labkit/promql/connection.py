@@ -13,6 +13,7 @@ from prometheus_api_client import PrometheusConnect
 from urllib3.util.retry import Retry
 
 from labkit.errors import QueryError
+from labkit.promql import remedies
 from labkit.promql.position import caret
 
 if TYPE_CHECKING:
@@ -172,11 +173,8 @@ class Connection(PrometheusConnect):  # type: ignore[misc] # the library ships n
             'invalid parameter "query": '
         )
         message, next_step = _KINDS.get(kind, (f"Prometheus failed (HTTP {status}).", _LAB_NEXT))
-        if "parse error" in words and ("$__" in query or "'$'" in words):
-            next_step = (
-                "$ has no meaning in PromQL; $__rate_interval, $__interval and $__range are "
-                "the names that are filled in here."
-            )
+        if kind in _OF_QUERIES:
+            next_step = _OF_QUERIES[kind](query, words)
         return QueryError(message, evidence=caret(query, words), next_step=next_step)
 
 
@@ -190,14 +188,8 @@ _REFUSALS = {
     ),
 }
 _KINDS = {
-    "bad_data": (
-        "Prometheus can't read this query.",
-        "change the query at the caret; lab.metrics() lists the names there are.",
-    ),
-    "execution": (
-        "Prometheus read this query but can't work it out.",
-        "the words above name the part; try the sides of an operator on their own.",
-    ),
+    "bad_data": ("Prometheus can't read this query.", ""),
+    "execution": ("Prometheus read this query but can't work it out.", ""),
     "timeout": (
         "Prometheus gave up on this query: it takes too long.",
         "ask for less: a shorter range, a larger step, fewer series.",
@@ -205,6 +197,8 @@ _KINDS = {
     "canceled": ("Prometheus was stopped while it worked on this query.", _LAB_NEXT),
     "unavailable": ("Prometheus is not ready yet.", "wait a moment and ask again."),
 }
+# What to do about these depends on the query.
+_OF_QUERIES = {"bad_data": remedies.of_parsing, "execution": remedies.of_execution}
 
 
 def _is_loopback(host: str) -> bool:
