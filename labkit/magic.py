@@ -82,8 +82,10 @@ class PromQL:
         $__interval and $__range are filled in as in Grafana.
         """
         text = line if cell is None else f"{line}\n{cell}"
-        known = ChainMap(dict(local_ns or {}), self._variables())
+        known = ChainMap(self._own(local_ns or {}), self._variables())
         asked = options.parse(text)
+        if cell is not None and not queries(cell):
+            _check_line(line)
         values = {name: variables.expand(value, known) for name, value in asked.values.items()}
         found = [part.text for part in queries(text[asked.length :])]
         if not found:
@@ -147,8 +149,16 @@ class PromQL:
         return not simple and str(self._shell.colors).lower() != "nocolor"
 
     def _variables(self) -> dict[str, Any]:
-        hidden = self._shell.user_ns_hidden
-        return {name: value for name, value in self._shell.user_ns.items() if name not in hidden}
+        return self._own(self._shell.user_ns)
+
+    def _own(self, names: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the names without those that IPython brings: ``In``, ``exit`` and the like."""
+        theirs = self._shell.user_ns_hidden
+        return {
+            name: value
+            for name, value in names.items()
+            if name not in theirs or theirs[name] is not value
+        }
 
     # --- Completion -------------------------------------------------------------------------
 
@@ -207,14 +217,53 @@ def register(shell: InteractiveShell, completed: Sequence[str] = ("promql",)) ->
     magic = PromQL(shell, completed)
     shell.register_magic_function(magic.promql, "line_cell", "promql")  # type: ignore[arg-type] # IPython is typed in part
     shell.Completer.custom_matchers.append(magic.complete)
+    shell.input_transformers_cleanup.append(Body(completed))
+
+
+class Body:
+    """What gives a cell magic without a body one: IPython would not call it otherwise.
+
+    IPython's own error passes for none under nbval, and does not say what to write.
+
+    Args:
+        names: the magics.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._header = re.compile(rf"%%(?:{'|'.join(map(re.escape, names))})(?=\s|$)")
+
+    def __call__(self, lines: list[str]) -> list[str]:
+        """Return the lines of a cell; a lone one of such a magic with a comment below it.
+
+        On a terminal a blank line would end what is being typed.
+        """
+        alone = len(lines) == 1 and self._header.match(lines[0])
+        return [*lines, "#\n"] if alone else lines
 
 
 def unregister(shell: InteractiveShell) -> None:
     """Take the magic and its completion out of an IPython again."""
+    transformers = shell.input_transformers_cleanup
+    transformers[:] = [each for each in transformers if type(each).__name__ != Body.__name__]
     for kind in ("line", "cell"):
         shell.magics_manager.magics[kind].pop("promql", None)
     matchers = shell.Completer.custom_matchers
     matchers[:] = [m for m in matchers if getattr(m, "matcher_identifier", None) != COMPLETER]
+
+
+def _check_line(line: str) -> None:
+    """Refuse a query that stands beside ``%%promql``, where the options do.
+
+    Raises:
+        LabError: there is one, and nothing below.
+    """
+    query = line[options.parse(line).length :].strip()
+    if queries(query):
+        raise LabError(
+            "The query stands on the line of %%promql.",
+            next_step="write it in the lines below, or ask with one percent sign: "
+            f"%promql {line.strip()}",
+        )
 
 
 def _ask(client: Client, promql: str, values: Mapping[str, str]) -> pd.DataFrame:

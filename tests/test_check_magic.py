@@ -51,6 +51,7 @@ def test_a_right_answer_is_shown_as_such(shell: InteractiveShell):
     [
         (f"%%check {NUMBER}\n1.67", NotYet, "300"),
         (f"%%check {NUMBER}\n# your number", Unanswered, f"{NUMBER} waits for your answer"),
+        (f"%%check {NUMBER}", Unanswered, f"{NUMBER} waits for your answer"),
         (f"%%check\n{NUMBER}", LabError, "takes one exercise"),
         ("%%check open-55\n1", LabError, "open-55"),
     ],

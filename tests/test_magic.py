@@ -22,7 +22,7 @@ from nbclient.exceptions import CellExecutionError
 from nbformat.v4 import new_code_cell, new_notebook
 from traitlets.config import Config
 
-from labkit import magic, tables
+from labkit import check_magic, magic, tables
 from labkit.attached import AttachedLab
 from labkit.errors import LabError
 from labkit.prometheus.server import PrometheusServer
@@ -101,7 +101,7 @@ def notebook(
         ) as server,
         AttachedLab(prometheus_url=server.url, name="a past") as lab,
     ):
-        magic.register(shell)
+        magic.register(shell, ("promql", "check"))
         lab._client.at = AT  # as a history's
         yield Notebook(shell, lab)
         magic.unregister(shell)
@@ -304,7 +304,57 @@ def test_without_a_lab_the_next_step_is_to_start_one(notebook: Notebook, monkeyp
     assert "%promql rate" in notebook.complete("%promql rat¦")
 
 
+@pytest.mark.parametrize(
+    ("cell", "shown"),
+    [
+        ("%%promql", "There is no query to ask."),
+        ("\n%%promql\n", "There is no query to ask."),
+        ("%%promql --range 5m\n# nothing", "There is no query to ask."),
+        ("%%promql up", "The query stands on the line of %%promql."),
+        ("%%promql --range 5m sum(up)\n", "or ask with one percent sign: %promql --range 5m sum("),
+        ("%%check", "%%check takes one exercise"),
+    ],
+)
+def test_a_cell_without_a_body_fails_in_our_own_words(notebook: Notebook, cell: str, shown: str):
+    check_magic.register(notebook.shell)
+    try:
+        found = notebook.run(cell)
+    finally:
+        check_magic.unregister(notebook.shell)
+    assert isinstance(found.error, LabError), found.printed
+    assert shown in found.printed
+    assert "Did you mean the line magic" not in found.printed
+
+
+def test_on_a_terminal_the_body_may_still_be_typed(notebook: Notebook):
+    complete = notebook.shell.input_transformer_manager.check_complete
+    assert complete("%%promql --range 5m")[0] == "incomplete"
+    assert complete("%%promql\n")[0] == "incomplete"
+    assert complete("%%promql\nup\n\n")[0] == "complete"
+
+
+def test_other_cells_reach_python_as_they_were_typed(notebook: Notebook):
+    for cell in ("%%promqlx", "%%promql?", "%promql up", "%%promql\nup"):
+        transformed = notebook.shell.transform_cell(cell)
+        assert "#" not in transformed
+
+
 # Variables
+
+
+def test_names_of_ipython_are_no_variables(notebook: Notebook):
+    for cell in ("%promql up > $zzz", "%%promql\nup > $zzz"):
+        printed = notebook.run(cell).printed
+        assert "There is no variable 'zzz'" in printed
+        assert "$In" not in printed
+        assert "$exit" not in printed
+        assert "$Out" not in printed
+    before = notebook.shell.user_ns["In"]
+    notebook.shell.user_ns["In"] = 3  # whose own it is now
+    try:
+        assert notebook.run("%promql vector($In)").texts[0].split()[-1] == "3"
+    finally:
+        notebook.shell.user_ns["In"] = before
 
 
 def test_variables_are_put_in_as_grafana_does():
@@ -374,6 +424,22 @@ def test_promql_is_completed_in_lines_and_cells_from_the_server(notebook: Notebo
     assert notebook.complete("    frame = %promql gap¦") == ["    frame = %promql gappy"]
 
 
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        ("%promql --plot ¦", ["bar", "line", "stacked", "table"]),
+        ("%promql --on ¦", ['"a past"']),
+        ("%%promql --plot ¦\nup", ["bar", "line", "stacked", "table"]),
+        ("%promql --as ¦", []),
+    ],
+)
+def test_behind_an_option_only_its_values_are_offered(
+    notebook: Notebook, cell: str, expected: list[str]
+):
+    offered = [cell.replace("¦", value) for value in expected] or [cell.replace("¦", "")]
+    assert notebook.complete(cell) == offered
+
+
 def test_python_variables_are_completed_behind_a_dollar(notebook: Notebook):
     notebook.shell.user_ns["my_window"] = "5m"
     assert notebook.complete("%promql rate(x[$my_¦])") == ["%promql rate(x[$my_window])"]
@@ -397,7 +463,9 @@ def test_completion_of_python_stays_as_it_is(notebook: Notebook):
 def test_loading_again_adds_nothing_and_unloading_takes_all_away(
     notebook: Notebook, shell: InteractiveShell
 ):
+    before = [f for f in shell.input_transformers_cleanup if not isinstance(f, magic.Body)]
     magic.register(shell)
+    assert len(shell.input_transformers_cleanup) == len(before) + 1
     matchers = shell.Completer.custom_matchers
     assert [m.matcher_identifier for m in matchers].count(magic.COMPLETER) == 1
     magic.unregister(shell)
@@ -405,8 +473,9 @@ def test_loading_again_adds_nothing_and_unloading_takes_all_away(
         assert not any(m.matcher_identifier == magic.COMPLETER for m in matchers)
         assert shell.find_line_magic("promql") is None
         assert shell.find_cell_magic("promql") is None
+        assert shell.input_transformers_cleanup == before
     finally:
-        magic.register(shell)
+        magic.register(shell, ("promql", "check"))
 
 
 # A real kernel, as JupyterLab, nbclient and nbval use it
