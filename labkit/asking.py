@@ -48,7 +48,8 @@ class Asking(ABC):
             time: an aware datetime or ISO 8601 text, or unix seconds; now by default.
 
         Returns:
-            The frame. Where it is empty, a note says why; ``attrs["why_empty"]`` keeps it.
+            The frame. Where it is empty or a value is NaN, a note says why; ``attrs["why_empty"]``
+            and ``attrs["why_nan"]`` keep it.
 
         Raises:
             QueryError: Prometheus refused it; its words, with a caret under the place.
@@ -59,6 +60,11 @@ class Asking(ABC):
             from labkit.promql.emptiness import why_empty
 
             _tell(frame, why_empty(client, promql, frame.attrs["time"]))
+        elif frame["value"].hasnans:
+            from labkit.promql.emptiness.nan import why_nan
+
+            if why := why_nan(client, frame):
+                _tell(frame, why, "why_nan")
         return frame
 
     def query_range(
@@ -211,8 +217,8 @@ def _why_no_line(client: Client, promql: str, frame: pd.DataFrame) -> str:
     return why_empty_range(client, promql, frame.attrs["start"], frame.attrs["end"])
 
 
-def _tell(frame: pd.DataFrame, why: str) -> None:
+def _tell(frame: pd.DataFrame, why: str, name: str = "why_empty") -> None:
     from labkit.notes import tell
 
-    frame.attrs["why_empty"] = why
+    frame.attrs[name] = why
     tell(why)

@@ -15,6 +15,7 @@ from IPython.display import display
 from labkit import opening
 from labkit.answers import Answer
 from labkit.errors import LabError
+from labkit.notes import Note
 from labkit.promql import completion, options
 from labkit.promql.names import NoNames, ServerNames
 from labkit.promql.steps import step_in_ms
@@ -128,6 +129,8 @@ class PromQL:
                 evidence=promql,
                 next_step=f"put it before the query: {options.USAGE}",
             )
+        from labkit.promql.emptiness.nan import why_nan
+
         client = lab.client
         with _in_plain_words():
             frame = _ask(client, promql, values)
@@ -142,6 +145,8 @@ class PromQL:
             )
             bundle = answer.bundle()  # here, where an error makes the cell fail
         display(bundle, raw=True)  # type: ignore[no-untyped-call]
+        if why := why_nan(client, frame):
+            display(Note(why))  # type: ignore[no-untyped-call]
         return frame
 
     def _coloured(self) -> bool:

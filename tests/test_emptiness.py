@@ -15,6 +15,7 @@ from labkit.prometheus.server import PrometheusServer
 from labkit.promql.client import Client
 from labkit.promql.emptiness import probe, why_empty, why_empty_range
 from labkit.promql.emptiness.moments import clock_time, lasting
+from labkit.promql.emptiness.nan import why_nan
 from labkit.promql.emptiness.nearest import listed, nearest, nearest_names
 from labkit.promql.syntax.node import quoted
 from tests.promql_data import HOSTILE, KEEP, T, blocks, escape, past
@@ -433,6 +434,69 @@ def test_what_came_before_its_own_time_is_told_in_a_past(then: Client):
     why = why_empty(then, "requests_total", time=T - 100)
     assert "was not there yet" in why
     assert f"{clock_time(T, T)}, 100 s later" in why
+
+
+# Values that are no numbers
+
+
+@pytest.mark.parametrize(
+    ("query", "why"),
+    [
+        (
+            'sum by (endpoint) (rate(requests_total{status="504"}[10s] offset -1m)) / '
+            "sum by (endpoint) (rate(requests_total[10s] offset -1m))",
+            "",
+        ),
+        (
+            "0 * sum by (endpoint) (rate(requests_total[10s])) / "
+            "(0 * sum by (endpoint) (rate(requests_total[10s])))",
+            'Each of {endpoint="/"} and {endpoint="/slow"} is NaN, as 0/0 is: nothing was counted '
+            "in the window.",
+        ),
+        ("100 * (sum(lone_total) * 0 / sum(lone_total * 0))", "The value is NaN, as 0/0 is: both"),
+        ("max(sqrt(-requests_total{endpoint='/'}))", 'status="200"} is NaN: sqrt() has no value'),
+        ("vector(scalar(requests_total))", "The value is NaN: scalar() has a value for a single"),
+        ("(lone_total * Inf) / (lone_total * Inf)", "divides what is infinite."),
+        ("requests_total", ""),
+        ("sum(requests_total) * 2", ""),
+        ("requests_total[10s]", ""),
+        ("'text'", ""),
+    ],
+)
+def test_a_value_that_is_no_number_says_why(then: Client, query: str, why: str):
+    told = why_nan(then, then.query(query))
+    assert why in told
+    assert bool(why) == bool(told)
+
+
+def test_a_sample_that_is_no_number_says_so(then: Client):
+    told = why_nan(then, then.query("odd", time=T + 1))
+    assert told == '{is="NaN"} is NaN, as it was exposed: odd has no number there.'
+
+
+def test_a_quantile_without_observations_says_so(client: Client):
+    idle = f'rate({LATENCY}_bucket{{endpoint="/error"}}[1s] offset 1h)'
+    assert why_nan(client, client.query(f"histogram_quantile(0.95, {idle})")) == ""
+    none = f"0 * rate({LATENCY}_bucket[5s])"
+    told = why_nan(client, client.query(f"histogram_quantile(0.95, sum by (le) ({none}))"))
+    assert told == (
+        "The value is NaN: the histogram has no observation in the window, and so no quantile."
+    )
+    one = f'sum by (le) ({LATENCY}_bucket{{le="0.1"}})'
+    told = why_nan(client, client.query(f"histogram_quantile(0.95, {one})"))
+    assert "the bucket +Inf, which holds every observation, is missing" in told
+    last = f'sum by (le) ({LATENCY}_bucket{{le="+Inf"}})'
+    told = why_nan(client, client.query(f"histogram_quantile(0.95, {last})"))
+    assert "has no bucket but +Inf" in told
+
+
+def test_the_reason_for_nan_stands_beside_the_answer(live: Live, capsys):
+    frame = live.lab.query("0 * up / 0")
+    assert frame.attrs["why_nan"].endswith("is NaN, as 0/0 is: both sides of / are 0.")
+    assert frame.attrs["why_nan"] in capsys.readouterr().err
+    made = live.lab.explain("0 * up / 0")
+    assert frame.attrs["why_nan"] in str(made)
+    assert "both sides of / are 0" in made._repr_html_()
 
 
 # Over a window

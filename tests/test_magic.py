@@ -207,6 +207,12 @@ def test_an_empty_answer_says_why(notebook: Notebook):
     assert "<img" not in ranged.pages[0]
 
 
+def test_an_answer_that_is_no_number_says_why(notebook: Notebook):
+    answer, why = notebook.run("%promql 0 * sum(requests_total) / 0").texts
+    assert answer.split()[-1] == "NaN"
+    assert why == "The value is NaN, as 0/0 is: both sides of / are 0."
+
+
 def test_hostile_labels_are_shown_and_not_run(notebook: Notebook):
     page = notebook.run(f"%promql --at {T} hostile").pages[0]
     assert "<b>&quot;" not in page

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from labkit.errors import LabError
+from labkit.promql.emptiness.nan import why_nan
 from labkit.promql.explaining import counters, misses, mistakes, percentiles, ratios
 from labkit.promql.explaining.explanation import Explanation, Step, drawn
 from labkit.promql.explaining.facts import Facts
@@ -69,6 +70,7 @@ def explain(client: Client, promql: str, time: Instant | None = None) -> Explana
         from labkit.promql.emptiness import why_empty
 
         made.why_empty = why_empty(client, sent, when)
+    made.why_nan = why_nan(client, result)
     try:
         tree = parse(sent)
     except Unparsed as error:

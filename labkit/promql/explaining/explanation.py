@@ -60,6 +60,7 @@ class Explanation:
         mistakes: what is probably not meant.
         unchecked: what could not be looked at, and why.
         why_empty: why the result is empty; empty where it is not.
+        why_nan: why a value of the result is NaN; empty where none is.
         unparsed: the parser's words where it does not read the expression.
     """
 
@@ -70,6 +71,7 @@ class Explanation:
     mistakes: list[Mistake] = field(default_factory=list)
     unchecked: list[str] = field(default_factory=list)
     why_empty: str = ""
+    why_nan: str = ""
     unparsed: str = ""
 
     @property
@@ -165,6 +167,7 @@ def _as_text(made: Explanation) -> Iterator[str]:
     else:
         yield f"The result has {_rows(made)}"
         yield made.result.head(_ROWS).to_string(index=False)
+        yield from textwrap.wrap(made.why_nan, _WIDTH)
 
 
 def _warning_as_text(words: str) -> list[str]:
@@ -253,7 +256,8 @@ def _result_as_html(made: Explanation) -> str:
         why = html.escape(made.why_empty)
         return f'<div style="{_WARNING}"><b>The result is empty.</b> {why}</div>'
     table = made.result.head(_ROWS).to_html(index=False, border=0)
-    return f'<div style="{_MUTED};margin-top:.6em">The result has {_rows(made)}</div>{table}'
+    why = f'<div style="{_WARNING}">{html.escape(made.why_nan)}</div>' if made.why_nan else ""
+    return f'<div style="{_MUTED};margin-top:.6em">The result has {_rows(made)}</div>{table}{why}'
 
 
 def _highlighted(promql: str) -> str:
