@@ -133,9 +133,10 @@ def whole_texts(on: bool) -> None:
 
 
 def written(value: Any) -> str:
-    """Write a value for people: ``1,250``, ``0.333333``, ``+Inf``, a time of day."""
+    """Write a value for people: ``1,250``, ``0.333333``, ``+Inf``, the local time of day."""
     if isinstance(value, datetime):
-        return f"{value:%H:%M:%S}.{value.microsecond // 1000:03d}"
+        local = datetime.fromtimestamp(value.timestamp()).astimezone()
+        return f"{local:%H:%M:%S}.{local.microsecond // 1000:03d} {local:%Z}"
     return value if isinstance(value, str) else _number(value)
 
 

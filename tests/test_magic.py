@@ -23,6 +23,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from traitlets.config import Config
 
 from labkit import check_magic, magic, tables
+from labkit.answers import Answer
 from labkit.attached import AttachedLab
 from labkit.errors import LabError
 from labkit.prometheus.server import PrometheusServer
@@ -238,6 +239,17 @@ def test_numbers_are_written_for_people():
         *("0", "1,234,567", "0.333333", "12,345.7", "-0.5"),
         *("1e-07", "2,500,000,000,000", "NaN", "+Inf", "-Inf"),
     ]
+
+
+def test_samples_are_told_by_the_clock_on_the_wall(notebook: Notebook, new_york: None):
+    (text,) = notebook.run('%promql requests_total{status="504"}[1500ms]').texts
+    assert text.splitlines()[-1].split()[-3:] == ["17:14:20.000", "EST", "120"]
+
+
+def test_a_chart_has_the_unit_of_its_query(notebook: Notebook):
+    for promql, unit in (("max_over_time(gappy[5m])", "value"), ("time() / 60", "minutes")):
+        frame = notebook.lab.client.query_range(f"vector(1) * ({promql})")
+        assert Answer(frame, lab="a past", kind="").axes().get_ylabel() == unit
 
 
 def test_on_a_terminal_the_query_is_coloured(notebook: Notebook, monkeypatch: pytest.MonkeyPatch):

@@ -77,13 +77,26 @@ class Probe:
     budget: Budget = field(repr=False)
 
     @classmethod
-    def of(cls, client: Client, start: float | None = None, end: float | None = None) -> Probe:
+    def of(
+        cls,
+        client: Client,
+        start: float | None = None,
+        end: float | None = None,
+        *,
+        budgets: int = 1,
+    ) -> Probe:
         """Return a probe with a budget of its own; now is the server's own where there is no end.
+
+        Args:
+            client: where to ask.
+            start: unix seconds.
+            end: unix seconds.
+            budgets: how many times the usual number of questions may be asked.
 
         Raises:
             QueryError: when the server does not answer.
         """
-        budget = Budget(MOST_QUESTIONS, clock.monotonic() + 2 * client.timeout)
+        budget = Budget(budgets * MOST_QUESTIONS, clock.monotonic() + 2 * client.timeout)
         now = client.at
         if now is None:  # the server's clock, which may differ from this machine's
             budget.take()

@@ -81,6 +81,8 @@ def of_young_counters(facts: Facts, root: Node) -> Iterator[Mistake]:
         if window.kind != "range" or not window.name or window in told:
             continue
         told.add(window)
+        if facts.is_gauge(window):  # which is another mistake
+            continue
         age, length = _age(facts, window), window.range_seconds or 0.0
         if age is None or not 0 < age < length:
             continue

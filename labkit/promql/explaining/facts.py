@@ -36,7 +36,7 @@ class Facts:
     @cached_property
     def probe(self) -> Probe:
         """Small questions about the moment, not more than a few dozen of them."""
-        return Probe.of(self._client, end=self._when)
+        return Probe.of(self._client, end=self._when, budgets=2)
 
     @cached_property
     def types(self) -> Mapping[str, str]:
