@@ -310,6 +310,7 @@ def test_unless_leaves_out_what_the_right_side_has(client: Client):
 
 def test_a_false_comparison_tells_the_values(client: Client):
     assert why_empty(client, "up + 0.12 > 2") == "The comparison is false: 1.12 is not > 2."
+    assert why_empty(client, "up > up + 1") == "The comparison is false: 1 is not > 2."
     assert why_empty(client, "2 < up") == "The comparison is false: 1 is not > 2."
     why = why_empty(client, f"sum by (endpoint) ({REQUESTS}) < 0")
     assert why.startswith(

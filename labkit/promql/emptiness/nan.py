@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from labkit.errors import LabError
 from labkit.promql.emptiness.nearest import clipped, listed
 from labkit.promql.emptiness.probe import Probe
+from labkit.promql.emptiness.unmet import telling
 from labkit.promql.syntax.node import NAME, Node, quoted
 from labkit.promql.syntax.tree import parse
 
@@ -110,12 +111,14 @@ def _rated(node: Node) -> bool:
 
 
 def _named(found: Sequence[Found]) -> str:
-    """Write which series are meant: a few of them with their labels, or the only one."""
+    """Write which series are meant: a few of them by what tells them apart, or the only one."""
+    rows = [each.labels for each in found]
+    names = telling(rows) or sorted({name for labels in rows for name in labels} - {NAME})
     texts = []
-    for each in found:
-        labels = [f"{n}={quoted(value)}" for n, value in each.labels.items() if n != NAME]
-        if labels:
-            texts.append(f"{{{', '.join(labels)}}}")
+    for labels in rows:
+        pairs = [f"{name}={quoted(labels[name])}" for name in names if name in labels]
+        if pairs:
+            texts.append(f"{{{', '.join(pairs)}}}")
     if len(texts) < 2:  # noqa: PLR2004 - what is alone needs no list
         return "".join(texts) or "The value"
     return f"Each of {listed(texts, most=_MOST, longest=100)}"

@@ -51,7 +51,7 @@ def _against_number(probe: Probe, side: Node, operator: str, number: Node) -> st
         if (nearest_value := _nearest(each.values, operator, limit)) is not None
     ]
     shown.sort(key=lambda pair: _distance(pair[0], operator, limit))
-    names = _telling([labels for _, labels in shown])
+    names = telling([labels for _, labels in shown])
     texts = [f"{_beside(value, limit)}{_named(labels, names)}" for value, labels in shown]
     return _told(texts, f"{operator} {told}", instant=probe.instant)
 
@@ -80,7 +80,7 @@ def _against_each_other(probe: Probe, node: Node) -> str:
     pairs = paired(node, left, right)
     if not pairs:
         return ""
-    names = _telling([found.labels for found, _ in pairs])
+    names = telling([found.labels for found, _ in pairs])
     last = [
         (one.values[-1], other.values[-1], _named(one.labels, names))
         for one, other in pairs
@@ -90,6 +90,9 @@ def _against_each_other(probe: Probe, node: Node) -> str:
         f"{_beside(value, limit)} is not {node.name} {_written(limit)}{labels}"
         for value, limit, labels in last
     ]
+    if len(texts) == 1:
+        false = "false" if probe.instant else "true at no time in the window; at its end"
+        return f"The comparison is {false}: {texts[0]}."
     when = "" if probe.instant else " at any time in the window; at its end"
     return f"The comparison is true for no series{when}: {listed(texts[:_MOST], most=_MOST)}."
 
@@ -115,7 +118,7 @@ def _distance(value: float, operator: str, limit: float) -> float:
     return abs(value - limit) if math.isfinite(value) else math.inf
 
 
-def _telling(rows: Sequence[Mapping[str, str]]) -> list[str]:
+def telling(rows: Sequence[Mapping[str, str]]) -> list[str]:
     """Return the labels that tell series apart."""
     names = sorted({name for labels in rows for name in labels} - {NAME})
     return [name for name in names if len({labels.get(name, "") for labels in rows}) > 1]

@@ -24,18 +24,16 @@ PASSING = frozenset({"sort", "sort_desc", "sort_by_label", "sort_by_label_desc",
 # {1+} is the second argument and those after it; {window} is the window of the range
 # argument in words; {0}, {1}, … are the arguments as written.
 _RATES = {
-    "rate": "How fast each counter grew over {window}, per second on average; resets are "
-    "corrected for. The growth between the first and the last sample is extended to the ends of "
-    "the window where they are near (by half the distance of two samples where not), then divided "
-    "by the whole window.",
+    "rate": "How fast each counter grew over {window}, per second: its growth, corrected for "
+    "resets and extended to the ends of the window where samples come near them, divided by the "
+    "whole window.",
     "irate": "How fast each counter grew between its two newest samples in {window}, per second; "
     "the samples before them play no part.",
     "increase": "How much each counter grew over {window}: its rate times the seconds of the "
     "window, so it need not be a whole number. Resets are corrected for.",
     "resets": "How often each counter fell, and so began again, in {window}.",
     "delta": "The difference between the last and the first sample of each gauge over {window}, "
-    "extended to the ends of the window where they are near, by half the distance of two samples "
-    "where not.",
+    "extended to the ends of the window where samples come near them.",
     "idelta": "The difference between the two newest samples of each gauge in {window}.",
     "deriv": "The slope of each gauge over {window}, per second: that of the straight line that "
     "fits its samples best.",
