@@ -212,6 +212,8 @@ def test_an_answer_that_is_no_number_says_why(notebook: Notebook):
     answer, why = notebook.run("%promql 0 * sum(requests_total) / 0").texts
     assert answer.split()[-1] == "NaN"
     assert why == "The value is NaN, as 0/0 is: both sides of / are 0."
+    _, over_time = notebook.run("%promql --range 30s 0 * sum(requests_total) / 0").texts
+    assert over_time == why
 
 
 def test_hostile_labels_are_shown_and_not_run(notebook: Notebook):

@@ -33,18 +33,24 @@ def why_nan(client: Client, frame: pd.DataFrame) -> str:
 
     Args:
         client: where to ask.
-        frame: what :meth:`labkit.promql.client.Client.query` returned.
+        frame: what :meth:`labkit.promql.client.Client.query` returned, or its ``query_range``,
+            of which a series counts that has no other value.
     """
-    if frame.empty or frame["value"].dtype.kind != "f" or not frame["value"].isna().any():
+    if not _lacks_numbers(frame):
         return ""
-    if "time" in frame:  # samples, which are shown as they are
-        return ""
+    when = float(frame.attrs["end" if "end" in frame.attrs else "time"])
     try:
-        return _reason(
-            Probe.of(client, end=float(frame.attrs["time"])), parse(str(frame.attrs["query"]))
-        )
+        return _reason(Probe.of(client, end=when), parse(str(frame.attrs["query"])))
     except LabError:  # the answer stands, and the reason is an extra
         return ""
+
+
+def _lacks_numbers(frame: pd.DataFrame) -> bool:
+    if "end" in frame.attrs:
+        return bool(frame.isna().all().any())
+    if "time" in frame or frame["value"].dtype.kind != "f":  # samples are shown as they are
+        return False
+    return bool(frame["value"].isna().any())
 
 
 def _reason(probe: Probe, node: Node) -> str:
