@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from labkit.promql.emptiness.absence import conditions
+from labkit.promql.emptiness.absence import conditions, subject
 from labkit.promql.emptiness.moments import lasting
 from labkit.promql.explaining.functions import PASSING
 from labkit.promql.explaining.mistakes import Mistake
@@ -89,8 +89,8 @@ def of_young_counters(facts: Facts, root: Node) -> Iterator[Mistake]:
         filled = max((s for s in _READABLE if s <= age), default=0)
         better = replace(window, range_seconds=float(filled))
         yield Mistake(
-            f"{window.name} is younger than the window of {spoken(length)}: its first sample came "
-            f"{lasting(age)} before the end.",
+            f"{subject(window)} is younger than the window of {spoken(length)}: its first sample "
+            f"came {lasting(age)} before the end.",
             f"{call.name}() divides the growth by the whole window, so the answer is too low: "
             f"about {max(1, round(100 * age / length))} % of the true one.",
             "Take a window that it fills, or wait until it fills this one.",
