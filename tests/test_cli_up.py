@@ -134,6 +134,12 @@ def test_a_query_prints_a_table_and_a_range_prints_sparklines(up):
     )
 
 
+def test_a_value_that_is_no_number_says_why(up):
+    done = invoke("query", "0 * up / 0")
+    assert "is NaN, as 0/0 is: both sides of / are 0." in " ".join(done.stderr.split())
+    assert "NaN" not in invoke("query", "up").stderr
+
+
 def test_a_query_at_an_earlier_time_is_of_that_time(up):
     [series] = ask("time()", "--time", "1700000000")
     assert series == {"labels": {}, "value": 1_700_000_000.0}

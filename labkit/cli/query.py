@@ -54,12 +54,17 @@ def query(
     """
     if step and not span:
         raise click.UsageError("--step goes with --range, such as --range 5m --step 15s.")
+    from labkit.promql.emptiness.nan import why_nan
+
     with asking(prometheus_url) as client:
         frame = _ask(client, promql=promql, span=span, step=step, when=when)
         why = _why_empty(client, promql, frame)
+        no_number = why_nan(client, frame)
     data = _instant_data(frame) if span is None else _range_data(frame)
     for warning in frame.attrs.get("warnings", ()):
         output.notes.print(f"Prometheus warns: {warning}")
+    if no_number:
+        output.notes.print(no_number, markup=False)
     if as_json:
         output.emit_json(data)
     elif why:
