@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from labkit import tables
@@ -61,16 +61,17 @@ class Answer:
 
     @property
     def when(self) -> str:
-        """The moment, or the range, that it is about, in UTC."""
+        """The moment, or the range, that it is about, in local time, as charts have it."""
         attrs = self.frame.attrs
         if not self.over_time:
-            return f"{_moment(attrs['time'], dated=self._dated(attrs['time']))} UTC"
+            moment = _moment(attrs["time"], dated=self._dated(attrs["time"]))
+            return f"{moment} {_zone(attrs['time'])}"
         start, end = _moment(attrs["start"], dated=True), _moment(attrs["end"], dated=True)
         day, _, end_time = end.partition(" ")
         if start.startswith(day):  # the day is said once, if at all
             end = end_time
             start = start if self._dated(attrs["end"]) else start.partition(" ")[2]
-        return f"{start} to {end} UTC, every {attrs['step']:g} s"
+        return f"{start} to {end} {_zone(attrs['end'])}, every {attrs['step']:g} s"
 
     def axes(self) -> Axes:
         """Draw it and return the Axes, in a figure of its own.
@@ -185,5 +186,9 @@ class Answer:
 
 
 def _moment(seconds: float, *, dated: bool) -> str:
-    moment = datetime.fromtimestamp(seconds, UTC)
+    moment = datetime.fromtimestamp(seconds).astimezone()
     return f"{moment:%Y-%m-%d %H:%M:%S}" if dated else f"{moment:%H:%M:%S}"
+
+
+def _zone(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).astimezone().tzname() or ""

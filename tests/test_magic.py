@@ -572,3 +572,8 @@ async def _completed(client: NotebookClient, cell: str) -> list[str]:
     assert typed is not None
     assert (reply["cursor_start"], reply["cursor_end"]) == (typed.start(), cursor)
     return reply["matches"]
+
+
+def test_a_badge_has_the_time_of_the_clock_on_the_wall_as_charts_have(notebook: Notebook, new_york):
+    (text,) = notebook.run("%promql requests_total").texts
+    assert "2023-11-14 17:14:20 EST" in text.splitlines()[0]
