@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
     from labkit.prometheus.binary import Binary
 
+pytestmark = pytest.mark.usefixtures("utc")  # wherever the tests run: badges tell local time
+
 AT = T + 60
 WIDE = "\n".join(
     ["# TYPE wide gauge"]
