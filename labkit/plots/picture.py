@@ -119,6 +119,14 @@ def encoded(canvas: FigureCanvasAgg) -> bytes:
     return buffer.getvalue()
 
 
+def inches(pixels: float) -> float:
+    """Return how many inches of a figure are so many CSS pixels, and a hair more.
+
+    Matplotlib 3.10 cuts the 919.9999 pixels of 4.6 inches down to 919; later ones round.
+    """
+    return (pixels + 1e-6) / CSS_PIXELS_PER_INCH
+
+
 def size(figure: Figure) -> dict[str, int]:
     """Return the ``width`` and ``height`` in CSS pixels at which a figure is meant to be seen."""
     width, height = figure.get_size_inches() * CSS_PIXELS_PER_INCH

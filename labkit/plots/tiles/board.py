@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from labkit.plots.colours import GREEN, ORANGE, VERMILLION, theme_named
 from labkit.plots.names import clean
-from labkit.plots.picture import CSS_PIXELS_PER_INCH, DENSITY, Picture
+from labkit.plots.picture import CSS_PIXELS_PER_INCH, DENSITY, Picture, inches
 from labkit.plots.tiles.faces import face
 from labkit.plots.tiles.happenings import SIGNS
 from labkit.plots.tiles.live import HEIGHT, WIDTH
@@ -56,7 +56,7 @@ def board(
     width = columns * (WIDTH + _GAP) + _GAP
     height = _HEAD + rows * (HEIGHT + _GAP) + foot
     figure = Picture(
-        figsize=(width / CSS_PIXELS_PER_INCH, height / CSS_PIXELS_PER_INCH),
+        figsize=(inches(width), inches(height)),
         dpi=CSS_PIXELS_PER_INCH * DENSITY,
         facecolor=colours.paper,
     )

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from labkit.plots.colours import theme_named
-from labkit.plots.picture import CSS_PIXELS_PER_INCH, DENSITY, Picture, encoded
+from labkit.plots.picture import CSS_PIXELS_PER_INCH, DENSITY, Picture, encoded, inches
 from labkit.plots.tiles.faces import face
 from labkit.plots.tiles.sheet import Sheet
 
@@ -32,7 +32,7 @@ class LiveTile:
     def __init__(self, tile: Declared, theme: str = "light", density: float = DENSITY) -> None:
         colours = theme_named(theme)
         self._figure = Picture(
-            figsize=(WIDTH / CSS_PIXELS_PER_INCH, HEIGHT / CSS_PIXELS_PER_INCH),
+            figsize=(inches(WIDTH), inches(HEIGHT)),
             dpi=CSS_PIXELS_PER_INCH * density,
             facecolor=colours.paper,
         )
