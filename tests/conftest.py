@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # Threads that libraries start once and keep for the life of the process.
 LIBRARY_THREADS = {"tqdm_monitor", "IPythonHistorySavingThread"}
-SETTLE_SECONDS = 2.0
+SETTLE_SECONDS = 10.0  # only a leak takes as long
 
 
 def _threads() -> set[int]:

@@ -11,7 +11,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 5.0) -> None:
+DEADLINE_SECONDS = 30.0
+"""Only a failure takes as long: starting a Python can take seconds on a busy machine."""
+
+
+def wait_for(condition: Callable[[], object], seconds: float = DEADLINE_SECONDS) -> None:
     """Poll a condition until it holds; fail when it does not within ``seconds``."""
     deadline = time.monotonic() + seconds
     while not condition():
