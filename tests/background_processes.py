@@ -56,7 +56,7 @@ class Processes:
                 self._seen.update(child.pid for child in psutil.Process(pid).children(True))
                 psutil.Process(pid).terminate()
                 self._seen.add(pid)
-        wait_for(lambda: not any(map(alive, self._seen)), seconds=10)
+        wait_for(lambda: not any(map(alive, self._seen)))
 
 
 @pytest.fixture

@@ -97,12 +97,12 @@ def test_a_callback_is_told_once_of_firing_and_of_resolving(lab: Lab, started: N
     with lab.on_alert(lambda alert: told.append((alert, threading.current_thread().name))):
         lab.add_rules(AT_ONCE.format(comparison="> 0"))
         row = lab.wait_for_alert("Started", timeout=10)
-        wait_for(lambda: told, 5)
+        wait_for(lambda: told)
         at = row["since"].timestamp()
         lab.wait_for(f"vector(time()) > {at + 1}")  # evaluations of which nothing is told
         lab.add_rules(AT_ONCE.format(comparison="< 0"))
         lab.wait_for_alert("Started", state="inactive", timeout=10)
-        wait_for(lambda: any(alert.state == "resolved" for alert, _ in told), 5)
+        wait_for(lambda: any(alert.state == "resolved" for alert, _ in told))
     mine = [alert for alert, _ in told if alert.name == "Started"]
     assert [alert.state for alert in mine] == ["firing", "resolved"]
     fired, resolved = mine
@@ -125,7 +125,7 @@ def test_what_fires_already_is_told_only_when_it_resolves(lab: Lab, started: Non
     told: list[Alert] = []
     with lab.on_alert(told.append):
         lab.add_rules(AT_ONCE.format(comparison="< 0"))
-        wait_for(lambda: [a for a in told if a.name == "Started"], 10)
+        wait_for(lambda: [a for a in told if a.name == "Started"])
     assert [alert.state for alert in told if alert.name == "Started"] == ["resolved"]
 
 
@@ -138,12 +138,12 @@ def test_an_exception_in_a_callback_is_raised_at_the_next_call(lab: Lab, started
 
     with lab.on_alert(broken):
         lab.add_rules(AT_ONCE.format(comparison="> 0"))
-        wait_for(lambda: calls, 10)
+        wait_for(lambda: calls)
         with pytest.raises(ZeroDivisionError, match="firing"):
             lab.query("up")
         lab.query("up")
         lab.add_rules(AT_ONCE.format(comparison="< 0"))
-        wait_for(lambda: len(calls) == 2, 10)
+        wait_for(lambda: len(calls) == 2)
         with pytest.raises(ZeroDivisionError, match="resolved"):
             lab.alerts()
 
@@ -199,8 +199,8 @@ def test_a_closed_watch_is_silent_and_closes_itself_from_its_own_callback(
 
     watch = lab.on_alert(once)
     lab.add_rules(AT_ONCE.format(comparison="> 0"))
-    wait_for(lambda: told, 10)
-    wait_for(lambda: not watch._thread.is_alive(), 5)
+    wait_for(lambda: told)
+    wait_for(lambda: not watch._thread.is_alive())
     assert "closed" in repr(watch)
     watch.close()
 
@@ -208,7 +208,7 @@ def test_a_closed_watch_is_silent_and_closes_itself_from_its_own_callback(
 def test_a_rule_that_cannot_be_evaluated_is_a_warning(lab: Lab) -> None:
     twice = AT_ONCE.format(comparison="* on () flask_requests_total")
     lab.add_rules(twice.replace("at-once", "broken").replace("Started", "Broken"))
-    wait_for(lambda: lab.alerts().attrs.get("warnings"), 10)
+    wait_for(lambda: lab.alerts().attrs.get("warnings"))
     (warning,) = lab.alerts().attrs["warnings"]
     assert warning.startswith("Broken: ")
     assert "many-to-many" in warning

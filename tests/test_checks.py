@@ -552,7 +552,7 @@ class Lines:
             for number, binary in enumerate(binaries())
         ]
         self.first = [self.look(server, self.app_url) for server in self.servers]
-        wait_for(lambda: all(map(self._is_scraped, self.servers)), 30)
+        wait_for(lambda: all(map(self._is_scraped, self.servers)))
 
     def look(self, server: PrometheusServer, app_url: str | None) -> dict[str, Finding]:
         return rows(prometheus(server.url, app_url=app_url))
@@ -623,7 +623,7 @@ def test_samples_that_are_no_longer_stored_fail_although_the_target_is_up(lines:
     for server in lines.servers:  # the last test of them: their disks are full from here on
         (wal,) = server.log.parent.glob("data-*/wal/00000000")
         # Its log must still have room, to say what happens.
-        wait_for(lambda log=server.log, wal=wal: size(wal) > size(log) + 2000, 20)
+        wait_for(lambda log=server.log, wal=wal: size(wal) > size(log) + 2000)
         psutil.Process(server.pid).rlimit(psutil.RLIMIT_FSIZE, (size(wal), size(wal)))
     wait_for(
         lambda: all(

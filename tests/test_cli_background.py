@@ -88,7 +88,7 @@ def test_start_twice_status_and_stop_twice(app: App, processes: Processes):
     assert "another intensity and mix" in other.stderr
     assert processes.mains() == [first["pid"]]
 
-    wait_for(lambda: Background.all()[0].status().responses > 3, 10)
+    wait_for(lambda: Background.all()[0].status().responses > 3)
     shown = labkit("status")
     assert f"process {first['pid']}" in shown.stdout
     assert "running since" in shown.stdout
@@ -158,7 +158,7 @@ def test_several_targets_are_listed_and_one_must_be_named(app: App):
 def test_a_crash_is_shown_with_the_end_of_its_log(app: App, processes: Processes):
     family = processes.family(started(app).status())
     os.kill(family[0], signal.SIGKILL)
-    wait_for(lambda: not any(map(alive, family)), 10)
+    wait_for(lambda: not any(map(alive, family)))
     shown = labkit("status")
     assert shown.returncode == 0
     assert "crashed at" in shown.stdout
@@ -180,7 +180,7 @@ def test_ctrl_c_ends_the_following_and_not_the_traffic(app: App):
     terminal.close()
     assert terminal.exitstatus == 0
     sent = background.status().sent
-    wait_for(lambda: background.status().sent > sent, 10)
+    wait_for(lambda: background.status().sent > sent)
 
 
 def test_following_ends_with_the_traffic_and_shows_its_last_words(app: App):

@@ -161,7 +161,7 @@ def test_ctrl_c_stops_cleanly_with_the_summary(app, server, env, arguments, ends
 def test_continuous_counts_on_and_ends_with_exit_code_0_on_sigterm(app, server, env):
     command = [*COMMAND, "continuous", "high", "--json", "--mix", "/=1", "--url", server.url]
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as process:
-        wait_for(lambda: sum(counted(app).values()) >= 2, 20)
+        wait_for(lambda: sum(counted(app).values()) >= 2)
         process.send_signal(signal.SIGTERM)
         text, _ = process.communicate(timeout=20)
     assert process.returncode == 0
@@ -174,18 +174,18 @@ def test_a_closed_terminal_ends_the_command_and_its_worker(server, env):
         processes = processes_below(child.pid)
         assert processes
         child.ptyproc.fileobj.close()  # as when its window is closed: SIGHUP, and no terminal
-        wait_for(lambda: not child.isalive() and gone(processes), 10)
+        wait_for(lambda: not child.isalive() and gone(processes))
     assert child.signalstatus is None, "it ended by itself"
 
 
 def test_kill_9_leaves_no_worker(app, server, env):
     command = [*COMMAND, "traffic", "100", "60", "--url", server.url]
     with subprocess.Popen(command, env=env, stderr=subprocess.DEVNULL) as process:
-        wait_for(lambda: counted(app), 20)
+        wait_for(lambda: counted(app))
         processes = processes_below(process.pid)
         assert processes
         process.kill()
-        wait_for(lambda: gone(processes), 10)
+        wait_for(lambda: gone(processes))
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def test_the_traffic_commands_find_it_and_prometheus_counts_the_same(entry):
     data = json.loads(done.stdout)
     assert (data["url"], data["responses"]) == (entry.url, 25)
     assert statistics()["requests_total"] == before + 25
-    wait_for(lambda: ask("sum(flask_requests_total)")[0]["value"] == before + 25, 20)
+    wait_for(lambda: ask("sum(flask_requests_total)")[0]["value"] == before + 25)
 
 
 def test_both_are_reached_and_the_p95_of_the_statistics_is_that_of_prometheus(entry):
@@ -113,7 +113,7 @@ def test_both_are_reached_and_the_p95_of_the_statistics_is_that_of_prometheus(en
         promql = "histogram_quantile(0.95, sum by (le) (flask_request_duration_seconds_bucket))"
         return statistics()["p95_seconds"], ask(promql)[0]["value"]
 
-    wait_for(lambda: math.isclose(*p95s(), rel_tol=1e-9), 20)
+    wait_for(lambda: math.isclose(*p95s(), rel_tol=1e-9))
 
 
 def test_a_query_prints_a_table_and_a_range_prints_sparklines(up):
@@ -255,7 +255,7 @@ def test_up_tells_when_prometheus_dies_and_ends_with_1(env):
 def test_a_signal_during_the_start_leaves_nothing(env, number):
     command = [*COMMAND, "up", *ANY_PORTS]
     with subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True) as process:
-        wait_for(lambda: any("prometheus" in p.name() for p in below(process.pid)), 20)
+        wait_for(lambda: any("prometheus" in p.name() for p in below(process.pid)))
         children = below(process.pid)
         process.send_signal(number)
         _, words = process.communicate(timeout=20)

@@ -93,7 +93,7 @@ def shown(dashboard: Dashboard) -> None:
             and bool(len(frame.contents[0].columns))
         )
 
-    wait_for(lambda: has_data() and dashboard.model.status[:1].isdigit(), 20)
+    wait_for(lambda: has_data() and dashboard.model.status[:1].isdigit())
     assert not dashboard.model.failed, dashboard.model.status
 
 
@@ -355,7 +355,7 @@ def test_pictures_follow_the_clock_and_a_bad_query_fails_in_its_own_tile(make):
     shown(dashboard)
     first = pictures(dashboard)
     assert all(png[:4] == b"\x89PNG" for png in first)
-    wait_for(lambda: pictures(dashboard)[0] != first[0], 20)
+    wait_for(lambda: pictures(dashboard)[0] != first[0])
     assert pictures(dashboard)[1] == first[1]
     broken = dashboard._frame.contents[1]
     assert "parse error" in broken.words
@@ -366,16 +366,16 @@ def test_a_paused_dashboard_stands_still_but_shows_what_is_chosen(make):
     dashboard = make([TILES[0]])
     shown(dashboard)
     dashboard.model.paused = True
-    wait_for(lambda: dashboard.model.status.startswith("paused at"), 20)
+    wait_for(lambda: dashboard.model.status.startswith("paused at"))
     end, before = dashboard._frame.view.end, pictures(dashboard)
     dashboard._ticker.now()
     dashboard.model.window_minutes = 15.0
-    wait_for(lambda: pictures(dashboard) != before, 20)
+    wait_for(lambda: pictures(dashboard) != before)
     view = dashboard._frame.view
     assert (view.end, view.start) == (end, end - 15 * 60)
     assert dashboard.figure().axes
     dashboard.model.paused = False
-    wait_for(lambda: dashboard._frame.view.end > end, 20)
+    wait_for(lambda: dashboard._frame.view.end > end)
 
 
 def test_a_theme_is_drawn_when_it_is_chosen(make):
@@ -383,7 +383,7 @@ def test_a_theme_is_drawn_when_it_is_chosen(make):
     shown(dashboard)
     assert pixels(pictures(dashboard)[0])[2, 2].tolist() == [255, 255, 255]
     dashboard.model.theme = "dark"
-    wait_for(lambda: pixels(pictures(dashboard)[0])[2, 2].tolist() == [17, 17, 17], 20)
+    wait_for(lambda: pixels(pictures(dashboard)[0])[2, 2].tolist() == [17, 17, 17])
     assert "labkit-dark" in dashboard.view.box._dom_classes
     assert "labkit-light" not in dashboard.view.box._dom_classes
 
@@ -400,12 +400,12 @@ def test_alerts_are_shown_with_their_states_and_marked_when_they_fire(make, lab:
     dashboard = make([UP], alerts=alerts, marks=lab.marks)
     shown(dashboard)
     rows[1][1] = "firing"
-    wait_for(lambda: "labkit-alert-firing" in dashboard.view._alerts.value, 20)
+    wait_for(lambda: "labkit-alert-firing" in dashboard.view._alerts.value)
     assert sum(told_firing) <= 2, "within two refreshes"
     strip = dashboard.view._alerts.value
     assert strip.index("&lt;b&gt;Bad") < strip.index("Slow"), "the urgent one first"
     assert "<b>Bad</b>" not in markup(dashboard)
-    wait_for(lambda: "Bad&lt;/b&gt; fires" in dashboard.view._marks.value, 20)
+    wait_for(lambda: "Bad&lt;/b&gt; fires" in dashboard.view._marks.value)
     assert [m.label for m in lab.marks.between(0, 1e12) if m.kind == "alert"] == ["<b>Bad</b>"]
 
 
@@ -459,7 +459,7 @@ def test_a_prometheus_that_is_gone_is_said_and_the_last_pictures_stay(own_lab: L
     dashboard = own_lab.dashboard([UP, TILES[0]], refresh_seconds=1)
     shown(dashboard)
     os.kill(own_lab._prometheus.pid, signal.SIGKILL)
-    wait_for(lambda: dashboard.model.failed, 20)
+    wait_for(lambda: dashboard.model.failed)
     assert "stand still" in dashboard.model.status
     before = pictures(dashboard)
     dashboard._ticker.now()

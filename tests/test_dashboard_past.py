@@ -48,7 +48,7 @@ def dashboard(lab: HistoryLab) -> Dashboard:
 def at(dashboard: Dashboard, moment: float) -> None:
     """Go to a moment, and wait until it is shown."""
     dashboard.model.moment = moment
-    wait_for(lambda: dashboard._frame is not None and dashboard._frame.view.end == moment, 15)
+    wait_for(lambda: dashboard._frame is not None and dashboard._frame.view.end == moment)
 
 
 def share(dashboard: Dashboard) -> float:
@@ -59,7 +59,7 @@ def test_it_begins_at_the_end_and_goes_where_the_slider_is(dashboard: Dashboard)
     assert share(dashboard) < 1
     at(dashboard, PAST.end - 5.5 * HOUR)
     assert share(dashboard) > 3, "half an hour into the burst of errors"
-    wait_for(lambda: "Fri 30 Jan 2026, 18:30" in dashboard.model.status, 15)
+    wait_for(lambda: "Fri 30 Jan 2026, 18:30" in dashboard.model.status)
 
 
 def test_each_button_goes_half_a_window(dashboard: Dashboard):
@@ -81,13 +81,13 @@ def test_it_asks_only_when_something_is_chosen(dashboard: Dashboard, monkeypatch
         asking.append(threading.current_thread())
         return fetch(*arguments)
 
-    wait_for(lambda: not dashboard._chosen.is_set(), 15)
+    wait_for(lambda: not dashboard._chosen.is_set())
     monkeypatch.setattr(dashboard._source, "fetch", noted)
     dashboard._tick()
     dashboard._tick()
     assert threading.current_thread() not in asking
     dashboard.model.window_minutes = 180.0
-    wait_for(lambda: asking, 15)
+    wait_for(lambda: asking)
 
 
 def test_no_alerts_are_shown_where_no_rule_was_evaluated(dashboard: Dashboard):

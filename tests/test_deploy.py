@@ -99,7 +99,7 @@ def test_the_command_of_the_unit_serves_the_app(tmp_path: Path):
     with (tmp_path / "output").open("wb") as output:
         service = subprocess.Popen(arguments, stdout=output, stderr=output, cwd=Path.cwd().anchor)
     try:
-        wait_for(lambda: b"The app is at http://127.0.0.1:" in read(tmp_path / "output"), 20)
+        wait_for(lambda: b"The app is at http://127.0.0.1:" in read(tmp_path / "output"))
     finally:
         service.terminate()
         code = service.wait(15)

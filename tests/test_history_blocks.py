@@ -259,7 +259,7 @@ def test_an_interrupt_ends_promtool_and_leaves_nothing(store, binary, tmp_path, 
     def interrupt(day: int) -> None:
         # By then the first span is with promtool, and this one is waiting for it.
         if day == 6:
-            wait_for(busy.exists, 10)
+            wait_for(busy.exists)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

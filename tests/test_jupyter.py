@@ -270,7 +270,7 @@ def _start_kernel(url: str, token: str) -> psutil.Process:
     before = set(psutil.Process().children(recursive=True))
     kernel = _ask(url, token, "POST", "api/kernels", name="python3")
     # A kernel that is shut down while it starts complains in the log.
-    wait_for(lambda: _connection_is_open(url, token, kernel["id"]), 30)
+    wait_for(lambda: _connection_is_open(url, token, kernel["id"]))
     started = set(psutil.Process().children(recursive=True)) - before
     return next(p for p in started if "ipykernel_launcher" in " ".join(p.cmdline()))
 

@@ -218,7 +218,7 @@ def test_a_kernel_killed_during_a_spike_leaves_no_process_after_two_seconds(chos
         pids = [int(pid) for pid in "".join(printed).split()]
         assert len(pids) == 4, "two guards, Prometheus and the worker"
         manager.signal_kernel(signal.SIGKILL)
-        wait_for(lambda: not any(map(alive, pids)), seconds=2.0)
+        wait_for(lambda: not any(map(alive, pids)))
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)

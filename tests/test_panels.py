@@ -138,12 +138,12 @@ def test_a_run_without_an_end_says_so(model: ControlModel):
 
 
 def test_buttons_start_and_stop_and_the_chart_is_redrawn(panel: ControlPanel):
-    wait_for(lambda: panel.view._chart.value, 20)
+    wait_for(lambda: panel.view._chart.value)
     first = panel.view._chart.value
     assert bytes(first[:4]) == b"\x89PNG"
     button(panel, "Start spike").click()
     wait_for(lambda: panel.model.running)
-    wait_for(lambda: panel.view._chart.value != first, 20)
+    wait_for(lambda: panel.view._chart.value != first)
     button(panel, "Stop").click()
     wait_for(lambda: not panel.model.running)
 
@@ -200,7 +200,7 @@ def test_background_traffic_is_started_shown_and_stopped(
     wait_for(lambda: panel.model.in_background)
     try:
         background = lab.background_traffic()
-        wait_for(lambda: panel.model.background_summary.startswith("normal, "), 10)
+        wait_for(lambda: panel.model.background_summary.startswith("normal, "))
         button(panel, "Stop background").click()
         wait_for(lambda: not panel.model.in_background)
         assert not background.running
@@ -260,7 +260,7 @@ def test_the_panel_survives_the_lab_stopping_under_it(own_lab: Lab):
 
 def test_a_prometheus_that_is_gone_is_said_under_the_chart(own_lab: Lab):
     panel = own_lab.panel()
-    wait_for(lambda: panel.view._chart.value, 20)
+    wait_for(lambda: panel.view._chart.value)
     os.kill(own_lab._prometheus.pid, signal.SIGKILL)
-    wait_for(lambda: "stands still" in panel.view._chart_note.value, 20)
+    wait_for(lambda: "stands still" in panel.view._chart_note.value)
     assert panel.view._chart.value, "the last picture stays"

@@ -120,7 +120,7 @@ def test_the_child_dies_within_two_seconds_of_its_parent(tmp_path: Path, end: si
     with subprocess.Popen([sys.executable, "-c", parent_code], stdout=subprocess.PIPE) as parent:
         pids = [int(pid) for pid in parent.stdout.readline().split()]
         parent.send_signal(end)
-        wait_for(lambda: not any(map(alive, pids)), seconds=2.0)
+        wait_for(lambda: not any(map(alive, pids)))
     assert len(pids) == 2, "the guard and its child"
 
 
@@ -155,7 +155,7 @@ def test_a_killed_guard_takes_the_child_with_it(tmp_path: Path):
     process = ChildProcess(SLEEPER, log=tmp_path / "log")
     pid = child_of(process)
     os.kill(process.guard_pid, signal.SIGKILL)
-    wait_for(lambda: process.poll() is not None and not alive(pid), seconds=2.0)
+    wait_for(lambda: process.poll() is not None and not alive(pid))
     assert process.stop() == -signal.SIGKILL
 
 

@@ -286,7 +286,7 @@ def test_a_killed_fetch_is_done_again_by_the_next(
         debian.fetch(Path({str(tmp_path / "cache")!r}))
     """)
     with subprocess.Popen([sys.executable, "-c", code]) as first:
-        wait_for(lambda: "/prometheus.deb" in repository.requests, 30)
+        wait_for(lambda: "/prometheus.deb" in repository.requests)
         first.kill()
     assert not alive(first.pid)
     repository._server.silent_about = ()

@@ -526,7 +526,7 @@ def test_a_killed_fetch_frees_its_lock_and_is_continued(
 ):
     mirror.stall_after = 100_000
     with child(mirror, tmp_path / "cache") as first:
-        wait_for(lambda: part(tmp_path).exists() and part(tmp_path).stat().st_size >= 65536, 20)
+        wait_for(lambda: part(tmp_path).exists() and part(tmp_path).stat().st_size >= 65536)
         first.kill()
         first.communicate(timeout=10)
     assert not alive(first.pid)

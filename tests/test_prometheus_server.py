@@ -110,8 +110,8 @@ def test_it_scrapes_its_targets_under_the_job_and_their_instance_labels(
     start: Callable[..., PrometheusServer], target: str
 ):
     server = start(targets={"app-1": target, "app-2": "127.0.0.1:1"}, rules=RULES)
-    wait_for(lambda: query(server, "things_total and on () count(up) == 2"), 20)
-    wait_for(lambda: query(server, "lab:answer"), 10)
+    wait_for(lambda: query(server, "things_total and on () count(up) == 2"))
+    wait_for(lambda: query(server, "lab:answer"))
     up = {sample["metric"]["instance"]: sample for sample in query(server, "up")}
     assert {name: sample["value"][1] for name, sample in up.items()} == {"app-1": "1", "app-2": "0"}
     assert {sample["metric"]["job"] for sample in up.values()} == {"flask"}
@@ -242,7 +242,7 @@ def test_an_interrupt_during_the_start_leaves_nothing(tmp_path: Path):
     """)
     log = tmp_path / "prometheus.log"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as parent:
-        wait_for(lambda: log.exists() and log.read_text().strip(), 20)
+        wait_for(lambda: log.exists() and log.read_text().strip())
         parent.send_signal(signal.SIGINT)
         said, _ = parent.communicate(timeout=10)
     assert parent.returncode == 5
@@ -268,7 +268,7 @@ def test_it_dies_within_two_seconds_of_its_parent(
         pid = int(parent.stdout.readline())
         assert psutil.Process(pid).name() == "prometheus"
         parent.send_signal(getattr(signal, end))
-        wait_for(lambda: not alive(pid), seconds=2.0)
+        wait_for(lambda: not alive(pid))
 
 
 def test_one_that_was_killed_is_noticed_with_its_log(start: Callable[..., PrometheusServer]):

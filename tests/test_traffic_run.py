@@ -27,7 +27,7 @@ from labkit.traffic import (
     Worker,
 )
 from labkit.traffic import target as where
-from tests.traffic_target import rude_server, target_server
+from tests.traffic_target import assert_counts, nobody, rude_server, target_server
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -61,7 +61,9 @@ def balanced(stats: Stats) -> bool:
 
 
 def test_controlled_sends_exactly_that_many_evenly(worker: Worker, target: Target):
+    before = time.time()
     run = worker.start(target.url, Controlled(40, 1.0), mix={"/ok": 3, "/fail": 1}, seed=1)
+    begun = time.time()
     stats = run.wait(20)
     assert stats.sent == stats.responses == 40
     assert Counter(stats.by_endpoint) == target.counts
@@ -72,9 +74,12 @@ def test_controlled_sends_exactly_that_many_evenly(worker: Worker, target: Targe
     )  # fmt: skip
     starts = np.sort(stats._samples.rows["start"])  # type: ignore[union-attr]
     lateness = starts - np.arange(40) / 40
-    assert np.median(lateness) < 0.02
+    # None too early; a machine that stalls may send many late, but hardly nine in ten.
+    assert lateness.min() > -0.001
+    assert np.quantile(lateness, 0.1) < 0.02
     assert stats.seconds >= 1.0
-    assert 0.9 < run.ended_at - run.started_at < 10
+    assert before <= run.started_at <= begun
+    assert before + 1.0 <= run.ended_at <= time.time()
 
 
 def test_open_loop_does_not_wait_for_answers(worker: Worker, target: Target):
@@ -87,16 +92,20 @@ def test_open_loop_does_not_wait_for_answers(worker: Worker, target: Target):
 
 
 def test_the_achieved_rate_counts_what_came_while_the_shape_lasted(worker: Worker, target: Target):
-    run = worker.start(target.url, Controlled(10, 0.5), mix={"/hang": 1, "/ok": 1}, seed=2)
-    wait_for(lambda: len(target.paths) == 10 and run.seconds > 0.6)
+    shape = Controlled(10, 0.5).then(Constant(0.1, 1.5))  # whose one request is early, too
+    run = worker.start(target.url, shape, mix={"/hang": 1, "/ok": 1}, seed=2)
+    wait_for(lambda: len(target.paths) == 11 and run.seconds > 2.1)
     target.release.set()
     stats = run.wait(20)
-    assert stats.responses == 10
-    assert stats.rate == pytest.approx(target.counts["/ok"] / 0.5)
+    assert stats.responses == 11
+    assert stats.rate == pytest.approx(target.counts["/ok"] / 2)
 
 
 def test_a_spike_has_that_many_users_and_no_more(worker: Worker, target: Target):
-    stats = worker.start(target.url, Spike(7, 0.6), mix={"/brief": 1}).wait(20)
+    run = worker.start(target.url, Spike(7, 2.0), mix={"/hang": 1, "/brief": 1})
+    wait_for(lambda: target.in_flight == 7)
+    target.release.set()
+    stats = run.wait(20)
     assert target.most_in_flight == 7
     assert stats.responses == len(target.paths) > 7
     assert stats.cancelled == stats.failed == 0
@@ -115,14 +124,13 @@ def test_continuous_waits_after_each_answer_until_stopped(worker: Worker, target
 
 
 @pytest.mark.parametrize("shape", [Spike(20, 60), Controlled(20, 0.1).then(Constant(0.01, 60))])
-def test_stop_is_quick_with_requests_hanging_and_counts_them(
+def test_stop_does_not_wait_for_requests_that_hang_and_counts_them(
     worker: Worker, target: Target, shape: Shape
 ):
     run = worker.start(target.url, shape, mix={"/hang": 1}, timeout=60)
     wait_for(lambda: target.in_flight >= 20)
-    begin = time.monotonic()
-    stats = run.stop()
-    assert time.monotonic() - begin < 1.0
+    stats = run.stop()  # raises after 5 s: the answers would take half a minute
+    assert target.in_flight >= 20
     assert stats.cancelled == stats.sent >= 20
     assert balanced(stats)
     assert run.stop() is stats
@@ -140,13 +148,12 @@ def test_a_request_that_takes_too_long_is_timed_out_not_a_response(worker: Worke
 
 
 def test_a_target_that_is_down_is_counted_and_told(worker: Worker):
-    with target_server(threads=1) as gone:
-        url = gone.url
-    for shape in (Controlled(10, 0.2), Spike(2, 0.5)):
-        stats = worker.start(url.replace("127.0.0.1", "localhost"), shape).wait(20)
-        assert stats.failed == stats.sent
-        assert set(stats.failed_by_reason) == {"connection refused"}
-        assert "connection refused" in stats.problem
+    with nobody() as url:
+        for shape in (Controlled(10, 0.2), Spike(2, 0.5)):
+            stats = worker.start(url.replace("127.0.0.1", "localhost"), shape).wait(20)
+            assert stats.failed == stats.sent
+            assert set(stats.failed_by_reason) == {"connection refused"}
+            assert "connection refused" in stats.problem
     assert stats.sent <= 2 * 6  # users pause after a failure, and do not spin
 
 
@@ -173,9 +180,11 @@ def test_half_an_answer_is_a_failure(worker: Worker, answer: bytes, why: str):
 
 def test_no_request_is_sent_twice_when_a_kept_connection_breaks(worker: Worker):
     with rude_server(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", keeps=True) as server:
-        stats = worker.start(server.url, Controlled(10, 0.5)).wait(20)
-        assert server.requests == stats.sent == 10
-    assert stats.failed_by_reason == {"disconnected": 5}
+        # One user, who asks again once answered: each second request meets a kept connection.
+        stats = worker.start(server.url, Spike(1, 1.0)).wait(20)
+        assert server.requests == stats.sent
+    assert stats.failed_by_reason == {"disconnected": stats.failed}
+    assert stats.failed >= 1
     assert balanced(stats)
 
 
@@ -199,9 +208,14 @@ def test_a_seed_repeats_the_sequence_of_requests(worker: Worker, target: Target)
 
     assert sequence(Controlled(30, 0.3), 5) == sequence(Controlled(30, 0.3), 5)
     assert sequence(Controlled(30, 0.3), 5) != sequence(Controlled(30, 0.3), 6)
-    one, other = (sequence(Spike(1, 0.2), 5) for _ in range(2))
+
+    def of_a_user() -> list[int]:
+        run = worker.start(target.url, Spike(1, 60), mix=mix, seed=5)
+        wait_for(lambda: run.stats.responses > 5)
+        return np.sort(run.stop()._samples.rows, order="start")["endpoint"].tolist()
+
+    one, other = of_a_user(), of_a_user()
     shorter = min(len(one), len(other))
-    assert shorter > 5
     assert one[:shorter] == other[:shorter]
 
 
@@ -212,24 +226,23 @@ def test_without_a_seed_the_one_drawn_is_told(worker: Worker, target: Target):
 
 
 def test_set_rate_changes_a_constant_that_runs(worker: Worker, target: Target):
-    run = worker.start(target.url, Constant(0.1, 1.2), mix=OK)
+    run = worker.start(target.url, Constant(0.01, 300), mix=OK)
     wait_for(lambda: len(target.paths) == 1)
-    run.set_rate(100)  # it was asleep for ten seconds; it must wake
+    run.set_rate(100)  # it was asleep for a hundred seconds; it must wake
     wait_for(lambda: len(target.paths) > 20)
     run.set_rate(1)
-    stats = run.wait(20)
-    assert 20 < stats.sent < 120
-    assert stats.sent == stats.responses == len(target.paths)
-    assert run.shape == Constant(1, 1.2)
+    wait_for(lambda: time.monotonic() - target.arrivals[-1] > 0.7)  # it was one every 0.01 s
+    assert_counts(run.stop(), len(target.paths))
+    assert run.shape == Constant(1, 300)
     with pytest.raises(LabError, match="has ended"):
         run.set_rate(5)
 
 
 def test_set_rate_leaves_the_end_where_it_was(worker: Worker, target: Target):
-    run = worker.start(target.url, Constant(1, 0.8), mix=OK)
-    wait_for(lambda: run.seconds > 0.4)
+    run = worker.start(target.url, Constant(0.5, 2.0), mix=OK)
+    wait_for(lambda: run.seconds > 0.5)
     run.set_rate(50)
-    assert 2 <= run.wait(20).sent <= 0.4 * 50 + 2
+    assert 2 <= run.wait(20).sent <= 1.5 * 50 + 2
 
 
 def test_set_rate_refuses_what_it_cannot_do(worker: Worker, target: Target):
@@ -256,24 +269,32 @@ def test_the_other_open_loop_shapes_send_what_they_say(worker: Worker, target: T
 
 def test_two_runs_at_once_keep_their_own_books(worker: Worker, target: Target):
     slow = worker.start(target.url, Constant(20, 30), mix={"/slow-one": 1})
-    quick = worker.start(target.url, Controlled(20, 0.3), mix={"/quick": 1})
-    assert worker.runs == (slow, quick)
-    assert quick.wait(20).by_endpoint == {"/quick": 20}
+    other = worker.start(target.url, Controlled(20, 0.3), mix={"/hang": 1})
+    assert worker.runs == (slow, other)
+    wait_for(lambda: target.counts["/hang"] == 20 and slow.stats.responses)
+    target.release.set()
+    assert other.wait(20).by_endpoint == {"/hang": 20}
     assert slow.running
-    assert slow.stop().by_endpoint == {"/slow-one": target.counts["/slow-one"]}
+    stats = slow.stop()
+    assert stats.by_endpoint == {"/slow-one": stats.responses}
+    assert_counts(stats, target.counts["/slow-one"])
 
 
 def test_figures_add_up_while_it_runs(worker: Worker, target: Target):
-    run = worker.start(target.url, Spike(4, 1.0), mix={"/brief": 2, "/ok": 1, "/fail": 1})
+    run = worker.start(target.url, Spike(4, 60), mix={"/brief": 2, "/ok": 1, "/fail": 1})
     seen = [run.stats]
-    while run.running:
-        if run.stats is not seen[-1]:
-            seen.append(run.stats)
-        time.sleep(0.02)
-    assert len(seen) > 3
-    assert all(balanced(stats) for stats in [*seen, run.stats])
-    assert [stats.sent for stats in seen] == sorted(stats.sent for stats in seen)
-    assert run.stats.sent == run.stats.responses == len(target.paths)
+
+    def reported() -> bool:
+        if (stats := run.stats).sent > seen[-1].sent:
+            seen.append(stats)
+        return len(seen) > 3
+
+    wait_for(reported)
+    ended = run.stop()
+    assert all(balanced(stats) for stats in [*seen, ended])
+    assert ended.sent >= seen[-1].sent
+    assert ended.sent == ended.responses + ended.cancelled
+    assert_counts(ended, len(target.paths))
 
 
 def test_wait_gives_up_in_words_and_leaves_the_run_going(worker: Worker, target: Target):
@@ -286,13 +307,26 @@ def test_wait_gives_up_in_words_and_leaves_the_run_going(worker: Worker, target:
     run.stop()
 
 
-def test_an_interrupt_ends_the_wait_and_leaves_the_run_going(worker: Worker, target: Target):
+def test_an_interrupt_ends_the_wait_and_leaves_the_run_going(
+    worker: Worker, target: Target, monkeypatch: pytest.MonkeyPatch
+):
     run = worker.start(target.url, Continuous("high"), mix=OK)
-    interrupt = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
-    interrupt.start()
+    wait_slice, waits = run._wait_slice, threading.Event()
+
+    def waiting(deadline: float | None) -> bool:
+        waits.set()
+        return wait_slice(deadline)
+
+    def interrupt() -> None:
+        if waits.wait(30):  # before it waits, nothing would catch the interrupt
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(run, "_wait_slice", waiting)
+    interrupting = threading.Thread(target=interrupt)
+    interrupting.start()
     with pytest.raises(KeyboardInterrupt):
         run.wait()
-    interrupt.join(5)
+    interrupting.join(30)
     before = run.stats.responses
     wait_for(lambda: run.stats.responses > before)
     run.stop()
@@ -300,13 +334,14 @@ def test_an_interrupt_ends_the_wait_and_leaves_the_run_going(worker: Worker, tar
 
 @pytest.mark.skipif(sys.platform == "win32", reason="processes cannot be suspended by signal")
 def test_late_sends_are_counted_and_hidden_from_no_latency(worker: Worker, target: Target):
-    run = worker.start(target.url, Constant(100, 1.5), mix=OK)
+    run = worker.start(target.url, Constant(100, 3.0), mix=OK)
     wait_for(lambda: run.stats.responses > 10)
     os.kill(worker.pid, signal.SIGSTOP)
-    wait_for(lambda: run.seconds > 1.0)
+    stopped = run.seconds
+    wait_for(lambda: run.seconds > stopped + 0.5)
     os.kill(worker.pid, signal.SIGCONT)
     stats = run.wait(20)
-    assert stats.sent == stats.responses == 150
+    assert stats.sent == stats.responses == 300
     assert stats.late > 20
     assert stats.quantile(1, of="intended") > 0.2
     assert stats.lateness().max() > 0.2

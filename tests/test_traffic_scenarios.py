@@ -17,7 +17,7 @@ from tests.traffic_target import Target, target_server
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from labkit.traffic import TrafficRun
+    from labkit.traffic import Shape, TrafficRun
 
 
 @pytest.fixture
@@ -83,14 +83,18 @@ def test_a_scenario_sends_each_step_in_turn_and_tells_of_it(target, worker):
         Step("second", "w", Controlled(2, 0.1)),
     )
     told: list[tuple[str, bool]] = []
-    outcomes = run_scenario(
-        lambda shape, *, mix: worker.start(target.url, shape, mix={"/ok": 1}),
-        scenario,
-        tell=lambda step, run: told.append((step.title, run is None)),
-        stop_event=threading.Event(),
-    )
+
+    def tell(step: Step, run: TrafficRun | None) -> None:
+        told.append((step.title, run is None))
+        target.release.set()
+
+    def send(shape: Shape, *, mix: str) -> TrafficRun:
+        target.release.clear()  # no run ends before it was told of
+        return worker.start(target.url, shape, mix={"/hang": 1})
+
+    outcomes = run_scenario(send, scenario, tell=tell, stop_event=threading.Event())
     assert [outcome.stats.responses for outcome in outcomes] == [3, 2]
-    assert target.counts["/ok"] == 5
+    assert target.counts["/hang"] == 5
     first, second = (step.title for step in scenario.steps)
     assert first == "first: 3 requests in 0.1 s"
     assert list(dict.fromkeys(told)) == [(first, False), (first, True), (second, False)]

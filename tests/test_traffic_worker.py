@@ -109,7 +109,7 @@ def test_spike_stops_when_its_kernel_is_killed(tmp_path: Path, target: Target):
         wait_for(lambda: len(target.paths) > 10)
         assert alive(pid)
         kernel.kill()
-        wait_for(lambda: not alive(pid), seconds=2.0)
+        wait_for(lambda: not alive(pid))
 
 
 def test_end_of_file_ends_the_worker_at_once_by_itself():
@@ -117,7 +117,7 @@ def test_end_of_file_ends_the_worker_at_once_by_itself():
         assert decode(process.stdout.readline())["event"] == "ready"
         process.stdin.close()
         try:
-            assert process.wait(2) == 0
+            assert process.wait(20) == 0
         finally:
             process.kill()
 
@@ -132,18 +132,18 @@ def test_lines_that_make_no_sense_are_logged_and_ignored(tmp_path: Path):
         assert (ended["event"], ended["run"], ended["state"]) == ("ended", 7, "failed")
         wait_for(lambda: process.tail().count("not understood") == 6)
         process.stdin.write(encode(do="shutdown"))
-        assert process.wait(5) == 0
+        assert process.wait(20) == 0
 
 
 def test_a_parent_that_does_not_read_delays_no_request(tmp_path: Path, target: Target):
     order = {
         "run": 1, "url": target.url, "addresses": ["127.0.0.1"], "seed": 1, "mix": [("/ok", 1)],
-        "shape": {"kind": "constant", "rate": 1500.0, "seconds": 2.0}, "timeout_seconds": 10.0,
-        "max_seconds": 60.0, "max_rate": 2000.0, "max_in_flight": 800,
+        "shape": {"kind": "constant", "rate": 1000.0, "seconds": 3.0}, "timeout_seconds": 30.0,
+        "max_seconds": 60.0, "max_rate": 2000.0, "max_in_flight": 3000,  # none is dropped
     }  # fmt: skip
     with ChildProcess(WORKER, log=tmp_path / "log", piped=True) as process:
         process.stdin.write(encode(do="start", **order))
-        wait_for(lambda: "finished" in process.tail(), seconds=20)  # 80 kB were not read
+        wait_for(lambda: "finished" in process.tail())  # 80 kB were not read
         process.stdin.write(encode(do="shutdown"))
         messages = [decode(line) for line in process.stdout]
     assert messages[-1]["event"] == "ended"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
 import socketserver
 import threading
 import time
@@ -14,6 +15,9 @@ from labkit.server import AppServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from labkit.traffic import Stats
+    from labkit.traffic.background_state import BackgroundStatus
 
 HANG_SECONDS = 30.0
 BRIEF_SECONDS = 0.05
@@ -77,6 +81,19 @@ def target_server(threads: int = 40) -> Iterator[Target]:
     finally:
         target.release.set()
         server.close()
+
+
+def assert_counts(ended: BackgroundStatus | Stats, arrived: float) -> None:
+    """What was on its way when the end came may have reached the target or not."""
+    assert ended.responses <= arrived <= ended.responses + ended.cancelled
+
+
+@contextlib.contextmanager
+def nobody() -> Iterator[str]:
+    """Give the URL of a port at which nothing listens, and which no other program can take."""
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{reserved.getsockname()[1]}"
 
 
 class _Rude(socketserver.StreamRequestHandler):
