@@ -1,4 +1,4 @@
-"""For the notebooks' tests and all others: whose progress it is not, and what begins first."""
+"""For the notebooks' tests and all others: whose files they are not, and what begins first."""
 
 from __future__ import annotations
 
@@ -25,9 +25,11 @@ FIRST = (
     "notebooks/",
 )
 
-_folder = tempfile.TemporaryDirectory(prefix="labkit-tests-")
+_folder = tempfile.TemporaryDirectory(prefix="labkit-tests-", ignore_cleanup_errors=True)
 atexit.register(_folder.cleanup)
 os.environ["LABKIT_PROGRESS"] = str(Path(_folder.name) / "progress.json")
+# A lab that starts removes what killed ones left: not what another process's tests look at.
+os.environ["XDG_STATE_HOME"] = str(Path(_folder.name) / "state")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -20,6 +21,7 @@ from labkit.traffic import background_main
 from labkit.traffic import background_state as files
 from labkit.traffic.background import Background, BackgroundRunning
 from tests.background_processes import forge, processes
+from tests.ports import steady_port
 from tests.traffic_target import Target, assert_counts, target_server
 from tests.waiting import alive, wait_for
 
@@ -45,6 +47,13 @@ def target(processes: Processes) -> Iterator[Target]:
     """One for each test: what a stopped run had sent may arrive late, and is no other's."""
     with target_server() as target:
         yield target
+
+
+def contents(path: Path) -> bytes:
+    """Return what is in a file; nothing where it has been renamed meanwhile."""
+    with contextlib.suppress(FileNotFoundError):
+        return path.read_bytes()
+    return b""
 
 
 def quick(url: str, **settings: object) -> Background:
@@ -251,7 +260,7 @@ def test_one_whose_state_file_is_gone_ends_by_itself(target: Target, processes: 
 
 
 def test_it_goes_on_when_its_target_comes_back(target: Target):
-    server = AppServer(target)
+    server = AppServer(target, port=steady_port())
     background = quick(server.url)
     try:
         wait_for(lambda: background.status().responses)
@@ -270,13 +279,16 @@ def test_it_goes_on_when_its_target_comes_back(target: Target):
 
 
 def test_it_gives_up_in_words_when_nothing_answers_for_long(target: Target, processes: Processes):
-    server = AppServer(target)
+    server = AppServer(target, port=steady_port())
     background = quick(server.url, give_up_seconds=0.5)
     family = processes.family(background.status())
     server.close()
     wait_for(lambda: not any(map(alive, family)))
     assert background.status().state == "gave up"
-    assert f"{server.url} has not answered for 0.5 s (connection refused)" in background.logs(1)
+    # The kept connection breaks first. Whether it has tried again in half a second, chance says.
+    why = background.status().last_error
+    assert why in ("connection refused", "disconnected")
+    assert f"{server.url} has not answered for 0.5 s ({why})" in background.logs(1)
 
 
 def test_it_ends_when_its_time_is_over(target: Target, processes: Processes):
@@ -333,7 +345,8 @@ def test_headers_reach_the_target_and_stay_in_no_file(target: Target):
     wait_for(lambda: target.headers.get("HTTP_X_SECRET") == "kept-from-disk")
     files_there = list(background.log.parent.iterdir())
     assert files_there
-    assert not [path for path in files_there if b"kept-from-disk" in path.read_bytes()]
+    # A new state that is being written gets the other's name before one can look into it.
+    assert not [path for path in files_there if b"kept-from-disk" in contents(path)]
     assert (background.log.parent / files.STATE).stat().st_mode & 0o077 == 0
 
 

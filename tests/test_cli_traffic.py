@@ -163,9 +163,12 @@ def test_continuous_counts_on_and_ends_with_exit_code_0_on_sigterm(app, server, 
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as process:
         wait_for(lambda: sum(counted(app).values()) >= 2)
         process.send_signal(signal.SIGTERM)
-        text, _ = process.communicate(timeout=20)
+        text, _ = process.communicate(timeout=40)
     assert process.returncode == 0
-    assert json.loads(text)["responses"] == sum(counted(app).values())
+    data = json.loads(text)
+    # What was on its way when the end came may have reached the app or not.
+    arrived = sum(counted(app).values())
+    assert data["responses"] <= arrived <= data["responses"] + data["cancelled"]
 
 
 def test_a_closed_terminal_ends_the_command_and_its_worker(server, env):

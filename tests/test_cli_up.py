@@ -21,6 +21,7 @@ from click.testing import CliRunner
 from labkit import registry
 from labkit.cli import main
 from tests.cli_process import COMMAND, environment, finish, gone, processes_below, terminal
+from tests.ports import steady_port
 from tests.prometheus_lines import binaries
 from tests.waiting import wait_for
 
@@ -44,7 +45,8 @@ def env(tmp_path_factory) -> Iterator[dict[str, str]]:
 @pytest.fixture(scope="module")
 def up(env) -> Iterator[Any]:
     """A `labkit up` in a terminal that is ready."""
-    with terminal("up", *ANY_PORTS, "--seed", "7", env=env) as child:
+    ports = ("--app-port", str(steady_port()), "--prometheus-port", str(steady_port()))
+    with terminal("up", *ports, "--seed", "7", env=env) as child:
         child.expect("Ctrl-C ends it")
         yield child
 
@@ -258,7 +260,7 @@ def test_a_signal_during_the_start_leaves_nothing(env, number):
         wait_for(lambda: any("prometheus" in p.name() for p in below(process.pid)))
         children = below(process.pid)
         process.send_signal(number)
-        _, words = process.communicate(timeout=20)
+        _, words = process.communicate(timeout=40)
     assert (process.returncode, "Traceback" in words) == (0, False), words
     assert gone(children)
     assert registry.running() == []

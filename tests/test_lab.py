@@ -159,7 +159,7 @@ def test_a_file_app_py_beside_the_notebook_is_named(tmp_path: Path):
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
     )
     assert str(tmp_path / "app.py") in done.stderr
     assert "rename" in done.stderr
@@ -186,13 +186,14 @@ def test_fifty_starts_and_stops_leave_nothing_behind(newest: Binary):
     memory = psutil.Process().memory_info().rss
     for _ in range(5):
         cycle(9)
-    threads, children, descriptors = resources()
-    assert (threads, children) == before[:2]
+    wait_for(lambda: resources()[:2] == before[:2])  # a joined thread has yet to leave the system
+    descriptors = resources()[2]
     assert descriptors <= before[2] + 3
     assert len(gc.get_objects()) - objects < 1000, "caches of urllib's may fill, no more"
-    # The allocator keeps what the threads of nine labs at once had: 7 MB here, 18 on 3.13.
+    # The allocator keeps what the threads of nine labs at once had: 7 MB here, 18 on 3.13. A lab
+    # that stayed, with its app and its client, would take more than 1 MB of its own.
     grown = psutil.Process().memory_info().rss - memory
-    assert grown < 25 << 20, f"{grown / (1 << 20):.1f} MB more after 45 more cycles"
+    assert grown < 45 << 20, f"{grown / (1 << 20):.1f} MB more after 45 more cycles"
 
 
 KERNEL_CODE = """
@@ -204,7 +205,7 @@ print(*[process.pid for process in psutil.Process().children(recursive=True)])
 """
 
 
-def test_a_kernel_killed_during_a_spike_leaves_no_process_after_two_seconds(chosen: Binary):
+def test_a_kernel_killed_during_a_spike_leaves_no_process(chosen: Binary):
     from jupyter_client.manager import start_new_kernel
 
     manager, client = start_new_kernel(kernel_name="python3")
@@ -212,7 +213,7 @@ def test_a_kernel_killed_during_a_spike_leaves_no_process_after_two_seconds(chos
     try:
         client.execute_interactive(
             KERNEL_CODE,
-            timeout=40,
+            timeout=60,
             output_hook=lambda message: printed.append(message["content"].get("text", "")),
         )
         pids = [int(pid) for pid in "".join(printed).split()]
@@ -277,14 +278,15 @@ def test_a_number_that_another_process_got_keeps_no_folder(tmp_path):
     assert remove_orphans(tmp_path) == [owner.parent]
 
 
-def test_leftovers_of_a_killed_lab_are_removed_by_the_next():
+def test_leftovers_of_a_killed_lab_are_removed_by_the_next(tmp_path, monkeypatch):
     from labkit.runfolder import RunFolder
 
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     code = (
         "import os; from labkit.runfolder import RunFolder; print(RunFolder().path, flush=True);"
         "os._exit(0)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     left = Path(done.stdout.strip())
     assert left.exists()
     mine = RunFolder()

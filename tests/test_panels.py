@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from typing import TYPE_CHECKING
 
@@ -98,7 +99,8 @@ def test_a_second_start_is_refused_in_words_while_one_runs(model: ControlModel):
     model.start("spike")
     assert model.running
     model.start("traffic")
-    assert "Already running: spike, 30 s left. Press Stop first" in model.notice
+    # Of 30 s; a machine that stalls between the two starts leaves fewer.
+    assert re.search(r"Already running: spike, (30|2\d) s left\. Press Stop first", model.notice)
     assert "Stop" in model.notice
     model.stop()
     assert (model.running, model.notice) == (False, "Stopped.")
@@ -154,8 +156,7 @@ def test_a_slider_changes_the_faults_and_a_bad_value_is_put_back(panel: ControlP
     health.value = 50  # percent
     wait_for(lambda: lab.faults.health_failure_probability == 0.5)
     slow.value = 0.0  # below slow_min_seconds
-    wait_for(lambda: "slow_min_seconds" in panel.model.notice)
-    assert panel.model.failed
+    wait_for(lambda: "slow_min_seconds" in panel.model.notice and panel.model.failed)
     wait_for(lambda: slow.value == lab.faults.slow_max_seconds)
     lab.faults.preset("classic")
     wait_for(lambda: health.value == 20)  # what code changes, the slider follows
@@ -233,11 +234,9 @@ def test_a_killed_worker_is_reported_in_the_panel_and_the_next_run_works(own_lab
     button(panel, "Start spike").click()
     wait_for(lambda: panel.model.running)
     os.kill(own_lab._worker.pid, signal.SIGKILL)
-    wait_for(lambda: panel.model.failed)
-    assert "SIGKILL" in panel.model.notice
+    wait_for(lambda: panel.model.failed and "SIGKILL" in panel.model.notice)
     button(panel, "Start spike").click()
-    wait_for(lambda: panel.model.running)
-    assert not panel.model.failed
+    wait_for(lambda: panel.model.running and not panel.model.failed)
 
 
 def test_hostile_words_are_escaped(panel: ControlPanel):

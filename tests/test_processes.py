@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SLEEPER = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)"]
+ECHO = [
+    sys.executable,
+    "-c",
+    "import sys; print('up', flush=True); [print(line, flush=True) for line in sys.stdin]",
+]
 STUBBORN = [
     sys.executable,
     "-c",
@@ -85,7 +90,7 @@ def test_a_child_that_ignores_sigterm_is_killed_after_its_grace(tmp_path: Path):
 def test_exit_code_and_output_of_a_child_that_ends_by_itself(tmp_path: Path):
     code = "import sys; print('said'); print('why', file=sys.stderr); sys.exit(3)"
     process = ChildProcess([sys.executable, "-c", code], log=tmp_path / "deep" / "log")
-    assert process.wait(5) == 3
+    assert process.wait(30) == 3
     assert set(process.tail().split()) == {"said", "why"}
     assert process.pid is None
     process.stop()
@@ -93,7 +98,7 @@ def test_exit_code_and_output_of_a_child_that_ends_by_itself(tmp_path: Path):
 
 def test_a_command_that_does_not_exist_says_so_in_the_log(tmp_path: Path):
     process = ChildProcess(["/nowhere/prometheus"], log=tmp_path / "log")
-    assert process.wait(5) == 127
+    assert process.wait(30) == 127
     assert "/nowhere/prometheus: No such file" in process.tail()
     process.stop()
 
@@ -106,7 +111,7 @@ def test_lines_reach_a_piped_child_and_come_back(tmp_path: Path):
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
-def test_the_child_dies_within_two_seconds_of_its_parent(tmp_path: Path, end: signal.Signals):
+def test_the_child_dies_with_its_parent(tmp_path: Path, end: signal.Signals):
     parent_code = textwrap.dedent(f"""
         import time
         from pathlib import Path
@@ -129,14 +134,17 @@ def test_interrupting_the_process_group_leaves_the_child_alone(tmp_path: Path):
         import os, signal, time
         from pathlib import Path
         from labkit.processes import ChildProcess
-        process = ChildProcess({SLEEPER!r}, log=Path({str(tmp_path / "log")!r}))
+        process = ChildProcess({ECHO!r}, log=Path({str(tmp_path / "log")!r}))
         while "up" not in process.tail():
             time.sleep(0.01)
         try:
             os.killpg(os.getpgrp(), signal.SIGINT)
-            time.sleep(5)
+            time.sleep(60)
         except KeyboardInterrupt:
-            time.sleep(0.2)
+            # A child that the interrupt has reached, too, ends instead of answering this.
+            process.stdin.write(b"still there?\n")
+            while "still there?" not in process.tail() and process.poll() is None:
+                time.sleep(0.01)
             print("alive" if process.poll() is None and process.pid else "dead")
             process.stop()
     """)
@@ -145,7 +153,7 @@ def test_interrupting_the_process_group_leaves_the_child_alone(tmp_path: Path):
         capture_output=True,
         text=True,
         start_new_session=True,
-        timeout=20,
+        timeout=60,
     )
     assert done.stdout.strip() == "alive", done.stderr
 

@@ -23,12 +23,14 @@ import psutil
 import pytest
 
 from labkit.errors import LabError, PortInUse, PrometheusExited, StartupTimeout
-from labkit.prometheus import probe
+from labkit.processes import ChildProcess
+from labkit.prometheus import server as running
 from labkit.prometheus.candidate import Binary
 from labkit.prometheus.diagnosis import errors_in
 from labkit.prometheus.logs import LogLimit, cut, text_after
 from labkit.prometheus.server import PrometheusServer
-from tests.waiting import alive, wait_for
+from tests.ports import steady_port
+from tests.waiting import DEADLINE_SECONDS, alive, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -95,14 +97,24 @@ def fake(folder: Path, script: str) -> Binary:
     return Binary(path, "3.0.0", "test")
 
 
+def said(server: PrometheusServer, path: str) -> str:
+    """What a Prometheus answers; the lab's own probe gives a busy one two seconds only."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(f"{server.url}{path}", timeout=DEADLINE_SECONDS) as response:
+        return str(response.read().decode())
+
+
+def answer(server: PrometheusServer, path: str) -> dict[str, Any]:
+    return dict(json.loads(said(server, f"/api/v1/{path}"))["data"])
+
+
 def query(server: PrometheusServer, promql: str) -> list[dict[str, Any]]:
-    _, text = probe.get(f"{server.url}/api/v1/query?query={quote(promql)}")
-    return list(json.loads(text)["data"]["result"])
+    return list(answer(server, f"query?query={quote(promql)}")["result"])
 
 
 def recorded(server: PrometheusServer) -> list[str]:
     """The rules that are in force."""
-    groups = json.loads(probe.get(f"{server.url}/api/v1/rules")[1])["data"]["groups"]
+    groups = answer(server, "rules")["groups"]
     return [rule["query"] for group in groups for rule in group["rules"]]
 
 
@@ -119,7 +131,7 @@ def test_it_scrapes_its_targets_under_the_job_and_their_instance_labels(
 
 def test_it_is_ready_at_once_and_listens_on_loopback_alone(start: Callable[..., PrometheusServer]):
     server = start()
-    assert probe.is_ready(server.url)
+    assert "Ready" in said(server, "/-/ready")
     assert server.pid is not None
     connections = psutil.Process(server.pid).net_connections(kind="inet")
     listening = {c.laddr.ip for c in connections if c.status == psutil.CONN_LISTEN}
@@ -146,7 +158,7 @@ def test_a_proxy_in_the_environment_is_not_asked(
 def test_close_ends_it_frees_its_port_and_removes_its_data(
     start: Callable[..., PrometheusServer], tmp_path: Path
 ):
-    server = start(directory=tmp_path)
+    server = start(directory=tmp_path, port=steady_port())
     pid = server.pid
     assert pid is not None
     assert list(tmp_path.glob("data-*"))
@@ -163,15 +175,18 @@ def test_a_second_one_in_the_same_folder_does_not_read_the_first_ones_log(
 ):
     first = start(directory=tmp_path)
     first.close()
-    second = start(directory=tmp_path)
-    assert second.port != first.port
-    assert probe.is_ready(second.url)
+    port = steady_port()  # not the first one's, which another program may have by now
+    second = start(directory=tmp_path, port=port)
+    assert second.port == port
+    assert "Ready" in said(second, "/-/ready")
 
 
 def test_it_takes_the_port_that_was_asked_for(start: Callable[..., PrometheusServer]):
-    first = start()
-    first.close()
-    assert start(port=first.port).url == f"http://127.0.0.1:{first.port}"
+    port = steady_port()
+    for _ in range(2):  # also one that another had a moment ago
+        server = start(port=port)
+        assert server.url == f"http://127.0.0.1:{port}"
+        server.close()
 
 
 def test_a_port_that_another_prometheus_has_is_refused_with_its_name(
@@ -204,7 +219,15 @@ def test_a_start_that_fails_says_prometheus_own_reason_and_cleans_up(
     assert not list(tmp_path.glob("data-*"))
 
 
-def test_a_start_that_takes_too_long_is_given_up(tmp_path: Path):
+def test_a_start_that_takes_too_long_is_given_up(tmp_path: Path, monkeypatch):
+    class Talking(ChildProcess):
+        """Its time begins when it has said something: a busy machine starts a shell slowly."""
+
+        def __init__(self, *arguments: Any, **settings: Any) -> None:
+            super().__init__(*arguments, **settings)
+            wait_for(lambda: "reading" in self.tail())
+
+    monkeypatch.setattr(running, "ChildProcess", Talking)
     binary = fake(tmp_path, "echo 'reading the past'; exec sleep 60")
     with pytest.raises(StartupTimeout) as late:
         PrometheusServer(binary, {}, directory=tmp_path, start_seconds=0.5)
@@ -251,9 +274,7 @@ def test_an_interrupt_during_the_start_leaves_nothing(tmp_path: Path):
 
 
 @pytest.mark.parametrize("end", ["SIGKILL", "SIGTERM"])
-def test_it_dies_within_two_seconds_of_its_parent(
-    prometheus_binary: Binary, tmp_path: Path, end: str
-):
+def test_it_dies_with_its_parent(prometheus_binary: Binary, tmp_path: Path, end: str):
     code = textwrap.dedent(f"""
         import time
         from pathlib import Path
@@ -274,6 +295,8 @@ def test_it_dies_within_two_seconds_of_its_parent(
 def test_one_that_was_killed_is_noticed_with_its_log(start: Callable[..., PrometheusServer]):
     server = start()
     server.check()
+    # It says so after it is ready.
+    wait_for(lambda: "ready to receive web requests" in server.log.read_text())
     psutil.Process(server.pid).kill()
     wait_for(lambda: server.poll() is not None)
     assert server.poll() == 128 + signal.SIGKILL
@@ -290,8 +313,7 @@ def test_reload_puts_new_rules_and_targets_in_force(start: Callable[..., Prometh
     assert recorded(server) == []
     server.reload(replace(server.config, rules=RULES, targets={"app-9": "127.0.0.1:9"}))
     assert recorded(server) == ["vector(42)"]
-    text = json.loads(probe.get(f"{server.url}/api/v1/status/config")[1])["data"]["yaml"]
-    assert "app-9" in text
+    assert "app-9" in answer(server, "status/config")["yaml"]
     server.reload(replace(server.config, rules=None))
     assert recorded(server) == []
 
@@ -306,8 +328,7 @@ def test_a_refused_reload_keeps_the_old_rules_each_time(start: Callable[..., Pro
         assert "rules.yml" in refused.value.evidence
     assert recorded(server) == ["vector(42)"]
     assert server.config is old
-    text = json.loads(probe.get(f"{server.url}/api/v1/status/config")[1])["data"]["yaml"]
-    assert "scrape_interval: 1s" in text
+    assert "scrape_interval: 1s" in answer(server, "status/config")["yaml"]
     server.reload()
 
 
@@ -316,7 +337,7 @@ def test_reload_of_one_that_has_ended_says_so(start: Callable[..., PrometheusSer
     server = start()
     server.close()
     with pytest.raises(PrometheusExited):
-        server.reload(replace(server.config, rules=RULES), timeout=5)
+        server.reload(replace(server.config, rules=RULES), timeout=20)
 
 
 def test_a_data_folder_of_ones_own_is_kept_and_arguments_win(
