@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -299,26 +299,37 @@ def test_names_come_from_the_server(client: Client):
     assert names.values("../../x") == []
 
 
-def test_names_are_kept_for_a_moment(client: Client):
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What servers are asked for, in a moment that does not pass."""
+    ask, paths = ServerNames._ask, []
+
+    def noted(names: ServerNames, path: str, metric: str | None) -> Any:
+        paths.append(path)
+        return ask(names, path, metric)
+
+    monkeypatch.setattr(ServerNames, "_ask", noted)
+    monkeypatch.setattr("labkit.promql.names.KEPT_SECONDS", 3600.0)
+    return paths
+
+
+def test_names_are_kept_for_a_moment(client: Client, asked: list[str]):
     names = ServerNames(client)
-    assert names.values("status")
-    begun = time.perf_counter()
-    for _ in range(1000):
-        names.values("status")
-    assert time.perf_counter() - begun < 0.1
+    for _ in range(100):
+        assert names.values("status")
+    assert asked == ["label/status/values"]
 
 
-def test_a_server_that_is_gone_or_hangs_does_not_stop_who_types():
+def test_a_server_that_is_gone_or_hangs_does_not_stop_who_types(asked: list[str]):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         with Client(f"http://127.0.0.1:{port}") as hanging:
             names = ServerNames(hanging)
             begun = time.perf_counter()
             assert complete("ra", 2, names).suggestions[0].text == "rate"
-            assert time.perf_counter() - begun < 2.5
-            begun = time.perf_counter()
+            assert time.perf_counter() - begun < 10, "as long as other queries wait"
             complete('up{job="', 8, names)
             complete("requests", 8, names)
-            assert time.perf_counter() - begun < 0.1
+            assert len(asked) == 1, "it is left alone"
     with Client(f"http://127.0.0.1:{port}") as refused:
         assert ServerNames(refused).metrics() == {}

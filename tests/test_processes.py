@@ -142,7 +142,7 @@ def test_interrupting_the_process_group_leaves_the_child_alone(tmp_path: Path):
             time.sleep(60)
         except KeyboardInterrupt:
             # A child that the interrupt has reached, too, ends instead of answering this.
-            process.stdin.write(b"still there?\n")
+            process.stdin.write(b"still there?\\n")
             while "still there?" not in process.tail() and process.poll() is None:
                 time.sleep(0.01)
             print("alive" if process.poll() is None and process.pid else "dead")
