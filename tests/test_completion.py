@@ -18,6 +18,7 @@ from labkit.promql.names import NoNames, ServerNames
 from labkit.promql.syntax.tokens import queries, query_at, tokens
 from labkit.promql.syntax.vocabulary import AGGREGATIONS, FUNCTIONS
 from tests.promql_data import HOSTILE, KEEP, T, blocks, past
+from tests.traffic_target import nobody
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -321,15 +322,16 @@ def test_names_are_kept_for_a_moment(client: Client, asked: list[str]):
 
 
 def test_a_server_that_is_gone_or_hangs_does_not_stop_who_types(asked: list[str]):
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        port = silent.getsockname()[1]
-        with Client(f"http://127.0.0.1:{port}") as hanging:
-            names = ServerNames(hanging)
-            begun = time.perf_counter()
-            assert complete("ra", 2, names).suggestions[0].text == "rate"
-            assert time.perf_counter() - begun < 10, "as long as other queries wait"
-            complete('up{job="', 8, names)
-            complete("requests", 8, names)
-            assert len(asked) == 1, "it is left alone"
-    with Client(f"http://127.0.0.1:{port}") as refused:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        Client(f"http://127.0.0.1:{silent.getsockname()[1]}") as hanging,
+    ):
+        names = ServerNames(hanging)
+        begun = time.perf_counter()
+        assert complete("ra", 2, names).suggestions[0].text == "rate"
+        assert time.perf_counter() - begun < 10, "as long as other queries wait"
+        complete('up{job="', 8, names)
+        complete("requests", 8, names)
+        assert len(asked) == 1, "it is left alone"
+    with nobody() as url, Client(url) as refused:
         assert ServerNames(refused).metrics() == {}

@@ -18,6 +18,7 @@ from labkit.promql.emptiness.moments import clock_time, lasting
 from labkit.promql.emptiness.nan import why_nan
 from labkit.promql.emptiness.nearest import listed, nearest, nearest_names
 from labkit.promql.syntax.node import quoted
+from tests.ports import steady_port
 from tests.promql_data import HOSTILE, KEEP, T, blocks, escape, past
 from tests.waiting import wait_for
 
@@ -58,7 +59,7 @@ def live(prometheus_binary: Binary, tmp_path_factory: pytest.TempPathFactory) ->
         ):
             at_first = why_empty(deaf, REQUESTS)  # its first scrape comes five seconds later
             # A scrape may take as long as its interval: in less, a busy app could not answer.
-            with Lab(scrape_interval=1.0, seed=7) as lab:
+            with Lab(app_port=steady_port(), scrape_interval=1.0, seed=7) as lab:
                 lab.traffic(requests=60, seconds=0.6, mix="everyday").wait(20)
                 lab.wait_for("count_over_time(up[1m]) >= 5")
                 yield Live(lab, lab._client_now(), before, deaf, at_first)

@@ -30,6 +30,7 @@ from labkit.prometheus.server import PrometheusServer
 from labkit.promql.tiles import TILES, Tile
 from tests.cli_process import environment, finish, terminal
 from tests.grafana_board import asked
+from tests.ports import steady_port
 from tests.prometheus_lines import binaries
 from tests.waiting import alive, wait_for
 
@@ -299,8 +300,8 @@ def test_the_home_is_found_and_given(stand_in: Path) -> None:
 
 
 def test_a_port_that_is_taken_is_replaced_by_a_free_one() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = steady_port()
+    with socket.create_server(("127.0.0.1", port)):
         assert free_port(port) not in (port, 0)
     assert free_port(port) == port
 

@@ -16,6 +16,7 @@ from labkit.lab import Lab
 from labkit.localapp import LocalApp
 from labkit.marks import Marks
 from labkit.runfolder import RunFolder
+from tests.ports import steady_port
 from tests.prometheus_lines import binaries
 from tests.waiting import wait_for
 
@@ -81,7 +82,7 @@ def test_the_app_stopped_and_started_is_marked_once_each(tmp_path: Path):
     """With an app of its own: the other tests' app has threads that a restart would replace."""
     with closing(RunFolder(tmp_path)) as folder:
         lab = Lab()
-        lab._app = app = LocalApp(folder)
+        lab._app = app = LocalApp(folder, port=steady_port())
         try:
             lab.marks.follow(app.faults.to_dict, app.faults.on_change)
             lab.stop_app()

@@ -14,6 +14,7 @@ import requests
 from labkit.lab import Lab
 from labkit.panels.model import MAX_REQUESTS, MAX_SECONDS, ControlModel
 from labkit.traffic.shapes import Continuous, Controlled, Spike
+from tests.ports import steady_port
 from tests.prometheus_lines import binaries
 from tests.waiting import wait_for
 
@@ -35,7 +36,7 @@ def lab() -> Iterator[Lab]:
 def own_lab(monkeypatch) -> Iterator[Lab]:
     """A lab for one test, which breaks it."""
     monkeypatch.setenv("LABKIT_PROMETHEUS", str(binaries()[-1].path))
-    with Lab() as lab:
+    with Lab(app_port=steady_port()) as lab:
         yield lab
 
 

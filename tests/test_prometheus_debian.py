@@ -24,6 +24,7 @@ import pytest
 from labkit.errors import PrometheusMissing
 from labkit.prometheus import apt, debian
 from labkit.prometheus.candidate import examine
+from tests.traffic_target import nobody
 from tests.waiting import alive, wait_for
 
 if TYPE_CHECKING:
@@ -194,11 +195,10 @@ def test_a_source_that_does_not_answer_does_not_matter_if_another_has_it(
 
 
 def test_no_network_is_told_in_apts_words(repository: Repository, sources: Path, tmp_path: Path):
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        dead = f"http://127.0.0.1:{server.getsockname()[1]}/"
-    sources.write_text(f"deb [trusted=yes] {dead} ./\n")
-    with pytest.raises(PrometheusMissing, match="knows no package prometheus") as missing:
-        debian.fetch(tmp_path / "cache")
+    with nobody() as dead:
+        sources.write_text(f"deb [trusted=yes] {dead}/ ./\n")
+        with pytest.raises(PrometheusMissing, match="knows no package prometheus") as missing:
+            debian.fetch(tmp_path / "cache")
     assert "Connection refused" in missing.value.evidence or "connect to" in missing.value.evidence
     assert left_in(tmp_path / "cache") == set()
 

@@ -7,7 +7,6 @@ import io
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tarfile
@@ -27,6 +26,7 @@ from labkit.errors import PrometheusMissing
 from labkit.prometheus import release
 from labkit.prometheus.download import LIMITS
 from labkit.prometheus.release import RELEASE, Release, this_platform, unpack
+from tests.traffic_target import nobody
 from tests.waiting import alive, wait_for
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def fetch(mirror: Mirror, tmp_path: Path) -> Callable[..., Path]:
     def fetched(**arguments: object) -> Path:
-        given = {"release": mirror.release, "base_url": mirror.url, "limits": QUICK, **arguments}
+        given = {"release": mirror.release, "base_url": mirror.url, **arguments}
         return release.fetch(tmp_path / "cache", **given)
 
     return fetched
@@ -327,7 +327,7 @@ def test_an_archive_that_is_there_in_full_is_not_asked_for(
 def test_a_server_that_goes_quiet_is_given_up(fetch: Callable[..., Path], mirror: Mirror):
     mirror.stall_after = 0
     with pytest.raises(PrometheusMissing, match="nothing more arrived"):
-        fetch()
+        fetch(limits=QUICK)
 
 
 def test_a_server_that_drips_is_given_up(fetch: Callable[..., Path], mirror: Mirror):
@@ -349,10 +349,8 @@ def test_a_server_that_never_answers_takes_no_longer_than_the_limit(
 
 
 def test_no_network_is_said_at_once(fetch: Callable[..., Path], mirror: Mirror):
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    with pytest.raises(PrometheusMissing, match="Connection refused"):
-        fetch(base_url=f"http://127.0.0.1:{port}")
+    with nobody() as url, pytest.raises(PrometheusMissing, match="Connection refused"):
+        fetch(base_url=url)
 
 
 def test_an_address_that_is_not_http_is_refused(fetch: Callable[..., Path], tmp_path: Path):
@@ -394,12 +392,12 @@ def test_a_name_that_is_never_resolved_takes_no_longer_than_the_limit(tmp_path: 
         pytest.skip(f"no resolver can be put in place here: {done.stderr.strip()}")
     seconds, _, message = done.stdout.partition(" ")
     assert "no answer within 1 s" in message, done.stdout + done.stderr
-    assert float(seconds) < 4.0
+    assert float(seconds) < 8.0, "the system's own would take ten"
 
 
 def test_a_file_without_end_is_cut_off(fetch: Callable[..., Path], tmp_path: Path):
     with pytest.raises(PrometheusMissing, match=r"larger than 100,000 bytes"):
-        fetch(limits=replace(QUICK, most_bytes=100_000))
+        fetch(limits=replace(LIMITS, most_bytes=100_000))
     assert left_in(tmp_path / "cache") == set()
 
 

@@ -19,6 +19,7 @@ from labkit.promql.client import Client
 from labkit.promql.position import caret, position
 from labkit.promql.steps import default_step_ms, expand, window
 from tests.promql_data import HOSTILE, KEEP, T, Target, blocks, escape, past
+from tests.traffic_target import nobody
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -248,8 +249,8 @@ def test_waiting_ends_when_a_scrape_brings_what_is_waited_for(parts: Parts):
         with pytest.raises(TimeoutError):
             waiting.result(0.3)
         parts.target.body = PLAIN.replace("level 0", "level 42")
-        assert waiting.result(10)["value"].item() == 42
-    assert parts.client.wait_for("level == bool 42", timeout=5)["value"].item() == 1
+        assert waiting.result(30)["value"].item() == 42
+    assert parts.client.wait_for("level == bool 42", timeout=30)["value"].item() == 1
 
 
 @pytest.mark.parametrize(
@@ -453,15 +454,14 @@ def test_a_query_that_takes_too_long_is_given_up(parts: Parts):
 
 
 def test_a_refused_connection_is_reported_at_once_and_in_words():
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
     begun = time.monotonic()
     with (
-        Client(f"http://user:secret@127.0.0.1:{port}") as client,
+        nobody() as url,
+        Client(url.replace("//", "//user:secret@")) as client,
         pytest.raises(QueryError, match="is not reached") as failure,
     ):
         client.query("up")
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 10, "as long as it waits for an answer"
     assert "refused" in failure.value.evidence
     assert "lab.logs('prometheus')" in failure.value.next_step
     assert "secret" not in f"{failure.value} {client!r} {client.url}"

@@ -20,6 +20,7 @@ from labkit.recording import archive, open_recording, record, recorder
 from labkit.recording.contents import MOST_SAMPLES, Clock, Contents, Family, Window
 from labkit.recording.recorded import SAMPLE_NAN, Recording
 from labkit.recording.recorder import _settle
+from tests.ports import steady_port
 from tests.prometheus_lines import binaries
 from tests.small_past import END, HOSTILE
 
@@ -49,7 +50,7 @@ def live(prometheus_binary: Binary, own_cache: None) -> Iterator[Lab]:
     """A lab with traffic, a change of faults and an outage behind it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LABKIT_PROMETHEUS", str(prometheus_binary.path))
-        lab = Lab(scrape_interval=0.25, seed=7, name=NAME).start()
+        lab = Lab(app_port=steady_port(), scrape_interval=0.25, seed=7, name=NAME).start()
     with lab:
         lab.traffic(requests=30, seconds=0.5, mix={"/": 2, "/health": 1}).wait(10)
         lab.wait_for("sum(flask_requests_total) == 30")

@@ -20,6 +20,7 @@ import labkit.logs
 from app import create_app
 from labkit.errors import LabError, PortInUse
 from labkit.server import AppServer, _Dispatcher
+from tests.ports import steady_port
 from tests.waiting import wait_for
 
 
@@ -136,7 +137,8 @@ def test_it_works_on_as_many_requests_at_once_as_it_has_threads():
     with AppServer(gate, threads=8) as server:
         calls = [Call(server.url) for _ in range(9)]
         assert all(gate.entered.acquire(timeout=10) for _ in range(8))
-        assert not gate.entered.acquire(timeout=0.1)
+        wait_for(lambda: len(server._dispatcher.queue) == 1)
+        assert not gate.entered.acquire(blocking=False)
         gate.opened.set()
         assert [call.result() for call in calls] == [b"through"] * 9
 
@@ -304,7 +306,7 @@ def test_a_client_that_says_nothing_or_half_a_request_does_not_hold_it_up(said):
 
 
 def test_the_port_is_free_at_once():
-    server = AppServer(hello)
+    server = AppServer(hello, port=steady_port())
     with _connection(server) as connection:  # leaves the port in TIME_WAIT
         connection.request("GET", "/")
         connection.getresponse().read()
@@ -326,12 +328,14 @@ def test_closing_is_idempotent_and_safe_from_two_threads():
 def test_fifty_cycles_leave_threads_and_files_where_they_were(tmp_path):
     process = psutil.Process()
     files = process.num_handles if sys.platform == "win32" else process.num_fds
-    counts = []
-    for _ in range(50):
+    before = (0, 0)
+    for number in range(50):
         with AppServer(hello, threads=4, log=tmp_path / "server.log") as server:
             _get(server.url)
-        counts.append((threading.active_count(), files()))
-    assert counts[49] == counts[4]
+        if number == 4:
+            before = (threading.active_count(), files())
+    # At once on an idle machine; on a busy one a thread that was told to end takes a moment.
+    wait_for(lambda: threading.active_count() <= before[0] and files() <= before[1])
     assert logging.getLogger("waitress").handlers == []
 
 

@@ -120,7 +120,7 @@ class LabPage:
         assert width, f"a progress bar without a width: {style}"
         return float(width[1]) / 100
 
-    def wait_for_cell(self, number: int, seconds: float = 30) -> None:
+    def wait_for_cell(self, number: int, seconds: float = 60) -> None:
         """Wait until a code cell has run; fail with its output if it raised."""
         prompts = self.cell(number).locator(".jp-InputPrompt")
         self.wait_until(lambda: _has_run(prompts.first.text_content()) or self.raised(), seconds)
@@ -143,7 +143,7 @@ class LabPage:
         """Return an address of that image, which is another one once its content is."""
         return self.picture(number).get_attribute("src") or ""
 
-    def wait_for_new_picture(self, source: str, number: int = 0, seconds: float = 15) -> None:
+    def wait_for_new_picture(self, source: str, number: int = 0, seconds: float = 60) -> None:
         """Wait until an image is another one than it was, and drawn."""
         self.wait_until(lambda: self.picture_source(number) not in {"", source}, seconds)
         drawn = "image => image.complete && image.naturalWidth > 0"

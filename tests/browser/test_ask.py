@@ -89,11 +89,11 @@ def scrub(lab_page: LabPage) -> None:
     """Go back through a past with the button, and look at it."""
     dashboard = lab_page.page.locator(".labkit-dashboard")
     dashboard.scroll_into_view_if_needed()
-    lab_page.wait_until(dashboard.get_by_text("Sat 31 Jan 2026, 00:00").count, 20)
+    lab_page.wait_until(dashboard.get_by_text("Sat 31 Jan 2026, 00:00").count, 60)
     before = dashboard.locator("img").first.get_attribute("src")
     dashboard.get_by_text("◀").click()
-    lab_page.wait_until(dashboard.get_by_text("Fri 30 Jan 2026, 12:00").count, 20)
-    lab_page.wait_until(lambda: dashboard.locator("img").first.get_attribute("src") != before, 20)
+    lab_page.wait_until(dashboard.get_by_text("Fri 30 Jan 2026, 12:00").count, 60)
+    lab_page.wait_until(lambda: dashboard.locator("img").first.get_attribute("src") != before, 60)
     lab_page.screenshot("dashboard-past", dashboard)
 
 
@@ -112,5 +112,5 @@ def complete(lab_page: LabPage, number: int, text: str) -> list[str]:
     lab_page.page.keyboard.press("End")
     lab_page.page.keyboard.press("Tab")
     items = lab_page.page.locator(".jp-Completer-item .jp-Completer-match")
-    lab_page.wait_until(items.count, 10)
+    lab_page.wait_until(items.count, 30)
     return items.all_inner_texts()
