@@ -15,6 +15,7 @@ from labkit.prometheus.server import PrometheusServer
 from labkit.promql.client import Client
 from labkit.remote import RemoteFaults
 from labkit.server import AppServer
+from tests.ports import steady_port
 from tests.prometheus_lines import binaries
 from tests.waiting import wait_for
 
@@ -37,7 +38,7 @@ def elsewhere() -> Iterator[Lab]:
 def own_lab(monkeypatch) -> Iterator[Lab]:
     """A lab for one test, which restarts its app and so has other threads afterwards."""
     monkeypatch.setenv("LABKIT_PROMETHEUS", str(binaries()[-1].path))
-    with Lab() as lab:
+    with Lab(app_port=steady_port()) as lab:
         yield lab
 
 
