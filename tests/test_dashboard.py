@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 import numpy as np
@@ -26,7 +26,7 @@ from labkit.errors import LabError
 from labkit.lab import Lab
 from labkit.marks import Mark
 from labkit.panels.dashboard import Dashboard
-from labkit.panels.dashboard_source import Source, content
+from labkit.panels.dashboard_source import Frame, Source, content
 from labkit.panels.updater import Ticker, Updater
 from labkit.plots.colours import VERMILLION
 from labkit.plots.tiles.board import board
@@ -455,6 +455,13 @@ def test_a_prometheus_that_is_gone_is_said_and_the_last_pictures_stay(own_lab: L
     """And then the lab is stopped under the dashboard."""
     dashboard = own_lab.dashboard([UP, TILES[0]], refresh_seconds=1)
     shown(dashboard)
+    show, drawn = dashboard.view.show, []
+
+    def showing(frame: Frame, *rest: Any) -> None:
+        drawn.append(frame)
+        show(frame, *rest)
+
+    monkeypatch.setattr(dashboard.view, "show", showing)
     os.kill(own_lab._prometheus.pid, signal.SIGKILL)
     wait_for(lambda: dashboard.model.failed and "stand still" in dashboard.model.status)
     before = pictures(dashboard)
@@ -463,6 +470,7 @@ def test_a_prometheus_that_is_gone_is_said_and_the_last_pictures_stay(own_lab: L
     wait_for(lambda: len(stood) >= 2)  # so many frames later
     assert dashboard.model.failed
     assert pictures(dashboard) == before
+    assert not any(frame.outage for frame in drawn)
     wait_for(lambda: "Alerts: " in dashboard.view._alerts.value)
 
     own_lab.stop()
