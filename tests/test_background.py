@@ -210,7 +210,7 @@ def test_it_starts_where_python_starts_another_one(
     assert psutil.Process(main).parent().cmdline()[1] == str(redirector)
     wait_for(lambda: background.status().responses, 10)
     assert background.stop().state == "stopped"
-    wait_for(lambda: not processes.mains(), 10)
+    wait_for(lambda: not processes.mains())
 
 
 def test_one_that_nobody_waits_for_leaves_no_password_behind(processes: Processes, tmp_path: Path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -23,6 +24,7 @@ from labkit.traffic import (
     Ramp,
     Spike,
     StillRunning,
+    TrafficRun,
     Wave,
     Worker,
 )
@@ -53,6 +55,28 @@ def target(worker: Worker) -> Iterator[Target]:
         yield target
         for run in worker.runs:  # of a test that failed: the next one starts afresh
             run.stop()
+
+
+@contextlib.contextmanager
+def interrupted_in(waiting: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Interrupt once a run's method is called: sooner, the interrupt would end the tests."""
+    wait, waits = getattr(TrafficRun, waiting), threading.Event()
+
+    def noted(run: TrafficRun, limit: float | None) -> object:
+        waits.set()
+        return wait(run, limit)
+
+    def interrupt() -> None:
+        if waits.wait(30):
+            time.sleep(0.1)  # a wait that only begins is interrupted at its end; that is late
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(TrafficRun, waiting, noted)
+    interrupting = threading.Thread(target=interrupt)
+    interrupting.start()
+    with pytest.raises(KeyboardInterrupt):
+        yield
+    interrupting.join(30)
 
 
 def balanced(stats: Stats) -> bool:
@@ -311,22 +335,8 @@ def test_an_interrupt_ends_the_wait_and_leaves_the_run_going(
     worker: Worker, target: Target, monkeypatch: pytest.MonkeyPatch
 ):
     run = worker.start(target.url, Continuous("high"), mix=OK)
-    wait_slice, waits = run._wait_slice, threading.Event()
-
-    def waiting(deadline: float | None) -> bool:
-        waits.set()
-        return wait_slice(deadline)
-
-    def interrupt() -> None:
-        if waits.wait(30):  # before it waits, nothing would catch the interrupt
-            os.kill(os.getpid(), signal.SIGINT)
-
-    monkeypatch.setattr(run, "_wait_slice", waiting)
-    interrupting = threading.Thread(target=interrupt)
-    interrupting.start()
-    with pytest.raises(KeyboardInterrupt):
+    with interrupted_in("_wait_slice", monkeypatch):
         run.wait()
-    interrupting.join(30)
     before = run.stats.responses
     wait_for(lambda: run.stats.responses > before)
     run.stop()
@@ -390,18 +400,15 @@ def test_each_address_of_a_name_is_tried(target: Target):
         where.knock(where.find_target("http://127.0.0.1:9"), seconds=1, next_step="")
 
 
-def test_a_start_that_is_interrupted_leaves_no_traffic(tmp_path, target: Target):
+def test_a_start_that_is_interrupted_leaves_no_traffic(tmp_path, target: Target, monkeypatch):
     with Worker(log=tmp_path / "log") as worker:
         wait_for(lambda: worker.pid)
         pid = worker.pid
         assert pid is not None
         worker.start(target.url, Controlled(1, 0.01), mix=OK).wait(20)
         os.kill(pid, signal.SIGSTOP)  # so that it confirms nothing
-        interrupt = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
-        interrupt.start()
-        with pytest.raises(KeyboardInterrupt):
+        with interrupted_in("wait_begun", monkeypatch):
             worker.start(target.url, Constant(20, 60), mix=OK)
-        interrupt.join(5)
         os.kill(pid, signal.SIGCONT)
         assert not worker.runs
         wait_for(lambda: "run 2 stopped" in worker.log.read_text())
