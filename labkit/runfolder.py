@@ -81,10 +81,10 @@ def is_owned(folder: Path) -> bool:
     """Whether the process that made a run folder still runs."""
     try:
         owner = json.loads((folder / _OWNER).read_text())
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):
         # Made a moment ago by another process that has not signed it yet, or half removed.
         return _age_seconds(folder) < 60  # noqa: PLR2004 - a minute to sign
-    except (ValueError, OSError):
+    except OSError:
         return False
     same = owner is not None and process_identity(int(owner["pid"])) == owner
     return same or is_held(folder / _OWNER)  # in this order: a look must not forestall the owner

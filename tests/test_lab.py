@@ -280,6 +280,17 @@ def test_a_number_that_another_process_got_keeps_no_folder(tmp_path):
     assert remove_orphans(tmp_path) == [owner.parent]
 
 
+def test_a_folder_that_is_being_signed_is_left_alone(tmp_path):
+    from labkit.runfolder import remove_orphans
+
+    young = tmp_path / "run-young"
+    young.mkdir()
+    (young / "owner.json").write_text("")  # what another process finds in the midst of the write
+    assert remove_orphans(tmp_path) == []
+    os.utime(young, (0, 0))
+    assert remove_orphans(tmp_path) == [young]
+
+
 def test_leftovers_of_a_killed_lab_are_removed_by_the_next(tmp_path, monkeypatch):
     from labkit.runfolder import RunFolder
 
