@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from prometheus_api_client import PrometheusConnect
 from urllib3.util.retry import Retry
 
 from labkit.errors import QueryError
+from labkit.loopback import is_loopback, open_session
 from labkit.promql import remedies
 from labkit.promql.position import caret
 
@@ -59,10 +59,9 @@ class Connection(PrometheusConnect):  # type: ignore[misc] # the library ships n
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError(f"{url!r} is not the address of a server: it starts with http://")
-        session = requests.Session()
+        session = open_session(url)
         session.verify = verify
-        if _is_loopback(parts.hostname):
-            session.trust_env = False  # a proxy of the network can't reach this machine's loopback
+        if is_loopback(parts.hostname):
             session.headers["Accept-Encoding"] = "identity"  # packing costs more than it saves
         super().__init__(
             url=url.rstrip("/"),
@@ -199,13 +198,6 @@ _KINDS = {
 }
 # What to do about these depends on the query.
 _OF_QUERIES = {"bad_data": remedies.of_parsing, "execution": remedies.of_execution}
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _root(error: BaseException) -> BaseException:
