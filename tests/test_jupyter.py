@@ -143,7 +143,11 @@ class Terminal:
         self.screen = self.child.before + self.child.after
         self.url, self.token = self.child.match.groups()
         self.child.expect("Ctrl-C here")
-        _start_kernel(self.url, self.token)
+        try:
+            _start_kernel(self.url, self.token)
+        except BaseException:
+            self.child.close(force=True)
+            raise
         self.processes = psutil.Process(self.child.pid).children(recursive=True)
 
     def wait_until_all_is_gone(self, seconds: float = 30) -> None:
@@ -277,7 +281,7 @@ def _start_kernel(url: str, token: str) -> psutil.Process:
     before = set(psutil.Process().children(recursive=True))
     kernel = _ask(url, token, "POST", "api/kernels", name="python3")
     # A kernel that is shut down while it starts complains in the log.
-    wait_for(lambda: _connection_is_open(url, token, kernel["id"]))
+    wait_for(lambda: _connection_is_open(url, token, kernel["id"]), 60)
     started = set(psutil.Process().children(recursive=True)) - before
     return next(p for p in started if "ipykernel_launcher" in " ".join(p.cmdline()))
 
@@ -286,7 +290,12 @@ def _connection_is_open(url: str, token: str, kernel: object) -> bool:
     import websocket
 
     address = f"{url.replace('http', 'ws', 1)}api/kernels/{kernel}/channels?token={token}"
-    connection = websocket.create_connection(address, timeout=30)
+    try:
+        connection = websocket.create_connection(address, timeout=10)
+    except websocket.WebSocketTimeoutException:
+        # The server waits for a kernel that has to be started again: a port that Jupyter chose
+        # for it was another process's by the time the kernel opened it.
+        return False
     request = {
         "header": {"msg_type": "kernel_info_request", "msg_id": "1", "session": "test"},
         "parent_header": {},
