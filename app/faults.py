@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import random
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
@@ -111,6 +112,12 @@ class Faults:
         self._listeners: list[Callable[[], object]] = []
         self.preset(preset)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set a field; a misspelt one would change nothing, so it is refused."""
+        if not (name.startswith("_") or hasattr(type(self), name)):
+            raise AttributeError(self._unknown(name))
+        super().__setattr__(name, value)
+
     @classmethod
     def fields(cls) -> Mapping[str, Field]:
         """Return the fields by name, in order, for forms, sliders and documents."""
@@ -155,8 +162,15 @@ class Faults:
     def _field(self, name: str) -> Field:
         fields = self.fields()
         if name not in fields:
-            raise ValueError(f"there is no field {name[:40]!r}; there are {_list([*fields])}")
+            raise ValueError(self._unknown(name))
         return fields[name]
+
+    def _unknown(self, name: str) -> str:
+        """Return that there is no such field, and the nearest one where one is near."""
+        names = [*self.fields()]
+        near = difflib.get_close_matches(name, names, 1)
+        meant = f", perhaps {near[0]}" if near else ""
+        return f"there is no field {name[:40]!r}{meant}; there are {_list(names)}"
 
     def to_dict(self) -> dict[str, float]:
         """Return the fields as plain numbers; `update` takes them back."""

@@ -70,6 +70,15 @@ def test_an_unknown_field_is_refused_with_the_names_there_are():
         Faults().update(helth=0.5)
 
 
+def test_a_misspelt_field_is_refused_with_the_nearest_one():
+    faults = Faults()
+    with pytest.raises(AttributeError, match="'health_probability', perhaps health_failure_prob"):
+        faults.health_probability = 0.9  # type: ignore[attr-defined]
+    with pytest.raises(AttributeError, match="there is no field 'rain'; there are health_failure"):
+        faults.rain = 1  # type: ignore[attr-defined]
+    assert faults.to_dict() == CLASSIC
+
+
 @pytest.mark.parametrize("name", ["sunny", "", [], {}, None, 3])
 def test_an_unknown_preset_is_refused(name):
     with pytest.raises(ValueError, match="there are classic, healthy"):
