@@ -10,13 +10,24 @@ import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from types import NoneType
+from typing import TYPE_CHECKING, Any
 
 from labkit.errors import LabError
 from labkit.locking import LifeLock, is_held
-from labkit.runfolder import process_identity, state_path
+from labkit.runfolder import kept_in, process_identity, state_path
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _FOLDER = "running"
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    **dict.fromkeys(("kind", "name", "url", "prometheus_url"), (str,)),
+    **dict.fromkeys(("token", "folder"), (str, NoneType)),
+    **dict.fromkeys(("created", "started_at"), (int, float)),
+    "pid": (int,),
+    "more": (dict,),
+}
 _WITH_APP = ("lab", "up")
 
 
@@ -83,7 +94,7 @@ def announce(
         more: anything else, as plain data for JSON.
 
     Raises:
-        LabError: when that process has ended already.
+        LabError: when that process has ended already, or nothing can be written down.
     """
     number = os.getpid() if pid is None else pid
     identity = process_identity(number)
@@ -110,10 +121,16 @@ def announce(
 def running(kind: str | None = None) -> list[Entry]:
     """Return what runs on this machine, newest first; announcements of the dead are removed.
 
+    Where the state folder cannot be made, nothing was announced.
+
     Args:
         kind: "lab", "up" or "background"; all by default.
     """
-    found = [entry for path in _folder().glob("*.json") if (entry := _living(path))]
+    try:
+        folder = _folder()
+    except LabError:
+        return []
+    found = [entry for path in folder.glob("*.json") if (entry := _living(path))]
     wanted = [entry for entry in found if kind in (None, entry.kind)]
     return sorted(wanted, key=lambda entry: entry.started_at, reverse=True)
 
@@ -136,17 +153,25 @@ def find_target() -> Entry:
 
 def _folder() -> Path:
     folder = state_path() / _FOLDER
-    folder.mkdir(mode=0o700, exist_ok=True)
+    with kept_in(folder):
+        folder.mkdir(mode=0o700, exist_ok=True)
     return folder
 
 
 def _write(data: dict[str, Any]) -> Path:
     """Write an entry in one step, so that no reader meets half of one."""
     # mkstemp makes a file that only this user can read, under a name that nobody else has.
-    handle, name = tempfile.mkstemp(prefix=f"{data['kind']}-", suffix=".new", dir=_folder())
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        json.dump(data, file)
-    return Path(name).replace(Path(name).with_suffix(".json"))
+    folder = _folder()
+    with kept_in(folder):
+        handle, name = tempfile.mkstemp(prefix=f"{data['kind']}-", suffix=".new", dir=folder)
+        new = Path(name)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump(data, file)
+        except OSError:
+            new.unlink(missing_ok=True)
+            raise
+        return new.replace(new.with_suffix(".json"))
 
 
 def _living(path: Path) -> Entry | None:
@@ -154,11 +179,11 @@ def _living(path: Path) -> Entry | None:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         host = data.pop("host")
-        entry = Entry(**data, path=path)
+        entry = _checked(Entry(**data, path=path))
         lives = _is_alive(entry.pid, entry.created) or is_held(path)
     except OSError:
         return None  # withdrawn meanwhile, or kept from us: it may be root's, or just being read
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
         host, lives, entry = platform.node(), False, None
     if host != platform.node():
         return None  # a home folder that machines share: that machine looks after it
@@ -167,6 +192,14 @@ def _living(path: Path) -> Entry | None:
     with suppress(OSError):  # Windows, while another process reads it: the next look removes it
         path.unlink(missing_ok=True)
     return None
+
+
+def _checked(entry: Entry) -> Entry:
+    """Return the entry, or raise TypeError where a field holds what this lab does not write."""
+    for name, types in _TYPES.items():
+        if not isinstance(getattr(entry, name), types):
+            raise TypeError(f"{name} of {entry.path} is {getattr(entry, name)!r}")
+    return entry
 
 
 def _is_alive(pid: int, created: float) -> bool:

@@ -2,25 +2,56 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from labkit.errors import LabError
 from labkit.locking import LifeLock, is_held
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _OWNER = "owner.json"
 _PREFIX = "run-"
 
 
 def state_path() -> Path:
-    """Return the user's state folder of the lab (platformdirs), made if it is not there."""
+    """Return the user's state folder of the lab (platformdirs), made if it is not there.
+
+    Raises:
+        LabError: it cannot be made.
+    """
     import platformdirs
 
     path = platformdirs.user_state_path("observability-lab", appauthor=False)
-    path.mkdir(parents=True, exist_ok=True)
+    with kept_in(path):
+        path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+@contextmanager
+def kept_in(folder: Path) -> Iterator[None]:
+    """Tell what the lab cannot keep in a folder, and what helps, where the system refuses it.
+
+    Raises:
+        LabError: in place of an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        first = "make room on its disk" if full else "allow writing there"
+        raise LabError(
+            f"The lab cannot keep its files in {folder}.",
+            evidence=str(error),
+            next_step=f"{first}, or set XDG_STATE_HOME to another folder.",
+        ) from error
 
 
 def process_identity(pid: int) -> dict[str, float] | None:
@@ -43,16 +74,27 @@ class RunFolder:
 
     Args:
         parent: where to make it; the user's state folder by default.
+
+    Raises:
+        LabError: it cannot be made.
     """
 
     def __init__(self, parent: Path | None = None) -> None:
         self._parent = parent or state_path() / "runs"
-        self._parent.mkdir(parents=True, exist_ok=True)
-        remove_orphans(self._parent)
-        self.path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self._parent))
         self._owner_pid = os.getpid()
-        (self.path / _OWNER).write_text(json.dumps(process_identity(self._owner_pid)))
+        with kept_in(self._parent):
+            self._parent.mkdir(parents=True, exist_ok=True)
+            remove_orphans(self._parent)
+            self.path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self._parent))
+            self._sign()
         self._lock = LifeLock.take(self.path / _OWNER)
+
+    def _sign(self) -> None:
+        try:
+            (self.path / _OWNER).write_text(json.dumps(process_identity(self._owner_pid)))
+        except OSError:
+            shutil.rmtree(self.path, ignore_errors=True)
+            raise
 
     def log(self, name: str) -> Path:
         """Return the path of a log in this folder."""

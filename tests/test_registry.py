@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import platform
@@ -148,6 +149,39 @@ def test_a_file_that_makes_no_sense_is_removed_and_hides_nobody(state):
         (state / f"up-bad{number}.json").write_text(text)
     assert registry.running() == [entry]
     assert files(state) == [entry.path]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("started_at", "yesterday"), ("url", None), ("folder", 3), ("pid", "1"), ("more", [])],
+)
+def test_an_entry_with_a_field_of_another_type_is_removed_and_hides_nobody(state, name, value):
+    entry, odd = registry.announce("up"), registry.announce("lab")
+    change(odd, **{name: value})
+    assert registry.running() == [entry]
+    assert files(state) == [entry.path]
+
+
+def test_without_a_state_folder_nothing_runs_and_nothing_can_be_announced(monkeypatch, tmp_path):
+    in_the_way = tmp_path / "file"
+    in_the_way.touch()
+    monkeypatch.setenv("XDG_STATE_HOME", str(in_the_way))
+    assert registry.running() == []
+    with pytest.raises(LabError, match="Nothing is running"):
+        registry.find_target()
+    with pytest.raises(LabError, match="XDG_STATE_HOME"):
+        registry.announce("up")
+
+
+def test_a_full_disk_leaves_no_half_of_an_entry(state, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    registry.running()
+    monkeypatch.setattr(json, "dump", full)
+    with pytest.raises(LabError, match=r"No space left(.|\n)*make room on its disk"):
+        registry.announce("up")
+    assert files(state) == []
 
 
 def test_what_runs_on_another_machine_with_the_same_home_is_left_alone(state):

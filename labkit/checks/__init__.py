@@ -10,7 +10,7 @@ from labkit import grafana
 from labkit.checks import leftovers, logs, machine, widgets
 from labkit.checks.looking import SECONDS, Look, look_at_all
 from labkit.checks.report import SKIPPED, Finding, Report
-from labkit.errors import LabError
+from labkit.runfolder import state_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -83,15 +83,12 @@ def _machine(app_url: str | None, prometheus_url: str | None) -> Iterator[Look]:
     for number, purpose in machine.PORTS.items():
         yield Look((f"Port {number}",), partial(machine.port, number, purpose, own))
     yield Look(("Disk",), lambda: machine.disk(_folders()))
-    yield Look(("Leftovers",), lambda: leftovers.leftovers(_state() / "runs"))
+    yield Look(("Leftovers",), lambda: leftovers.leftovers(state_path() / "runs"))
 
 
 def _grafana_url(prometheus_url: str | None) -> str | None:
     """Return where a Grafana shows this Prometheus; None where none does."""
-    try:
-        entry = grafana.running(prometheus_url) if prometheus_url else None
-    except OSError:  # the state folder itself is what is wrong: another row says so
-        return None
+    entry = grafana.running(prometheus_url) if prometheus_url else None
     return entry.url if entry else None
 
 
@@ -105,20 +102,7 @@ def _own_ports(**urls: str | None) -> Iterator[tuple[str, int]]:
 def _folders() -> dict[str, Path]:
     from labkit.prometheus import cache
 
-    return {"runs and logs": _state(), "a fetched Prometheus": cache.path()}
-
-
-def _state() -> Path:
-    from labkit.runfolder import state_path
-
-    try:
-        return state_path()
-    except OSError as error:
-        raise LabError(
-            "The lab's state folder cannot be made.",
-            evidence=str(error),
-            next_step="allow writing there, or set XDG_STATE_HOME to another folder.",
-        ) from error
+    return {"runs and logs": state_path(), "a fetched Prometheus": cache.path()}
 
 
 def _skipped(names: tuple[str, ...], why: str, remedy: str = "") -> Look:

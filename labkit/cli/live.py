@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from labkit.cli import output
@@ -60,12 +62,33 @@ def send_and_tell(
 
 @contextmanager
 def worker() -> Iterator[Worker]:
-    """Give a process that sends, with a folder for its log; both are gone afterwards."""
-    from labkit.runfolder import RunFolder
+    """Give a process that sends, with a folder for its log; both are gone afterwards.
+
+    Raises:
+        WorkerDied: it ended by itself; the end of its log is in the error, as the log is gone.
+    """
+    from labkit.errors import WorkerDied
     from labkit.traffic.run import Worker
 
-    with closing(RunFolder()) as folder, Worker(log=folder.log("traffic")) as sender:
-        yield sender
+    with ExitStack() as closing:
+        sender = closing.enter_context(Worker(log=_log_folder(closing) / "traffic.log"))
+        try:
+            yield sender
+        except WorkerDied as error:
+            next_step = "send the traffic again."
+            raise WorkerDied(error.message, evidence=error.evidence, next_step=next_step) from error
+
+
+def _log_folder(closing: ExitStack) -> Path:
+    """Return a folder that goes away at the end, in the state folder if one can be made there."""
+    from labkit.runfolder import RunFolder
+
+    try:
+        folder = RunFolder()
+    except LabError:  # nobody looks for this log: any folder will do
+        return Path(closing.enter_context(TemporaryDirectory(prefix="labkit-")))
+    closing.callback(folder.close)
+    return folder.path
 
 
 def start(sender: Worker, target: Found, sending: Sending, shape: Shape) -> TrafficRun:

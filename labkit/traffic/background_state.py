@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit
 
 from labkit.errors import LabError, TargetRefused
-from labkit.runfolder import state_path
+from labkit.runfolder import kept_in, state_path
 from labkit.traffic.background_life import is_held
 from labkit.traffic.target import find_target
 
@@ -196,7 +196,8 @@ def normalise(url: str) -> str:
 def root() -> Path:
     """Return the folder of all background traffic of this user, made if it is not there."""
     path = state_path() / "background"
-    path.mkdir(mode=0o700, exist_ok=True)
+    with kept_in(path):
+        path.mkdir(mode=0o700, exist_ok=True)
     return path
 
 
