@@ -142,12 +142,38 @@ def test_a_value_that_is_no_number_says_why(up):
     assert "NaN" not in invoke("query", "up").stderr
 
 
+def test_a_range_vector_is_shown_with_the_time_of_each_sample(up):
+    done = invoke("query", "up[5s]")
+    assert done.exit_code == 0, (done.output, done.exception)
+    assert re.search(r"\d\d:\d\d:\d\d\.\d{3} +1\b", done.stdout), done.stdout
+
+
 def test_a_query_at_an_earlier_time_is_of_that_time(up):
     [series] = ask("time()", "--time", "1700000000")
     assert series == {"labels": {}, "value": 1_700_000_000.0}
     done = invoke("query", "up", "--time", "2001-01-01T00:00")
     assert (done.exit_code, "The answer is empty" in done.stdout) == (0, True)
     assert ask("up", "--time", "2001-01-01T00:00") == []
+
+
+CONTROLLING = r'label_replace(vector(1), "x", "\u001b]0;title\u0007\u009b2J", "", "")'
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("query", CONTROLLING),
+        ("query", CONTROLLING, "--range", "5s"),
+        ("explain", CONTROLLING),
+        ("explain", 'up{job="\x1b[2J"}'),
+        ("query", "up{\x1b[2J"),
+    ],
+)
+def test_control_codes_of_a_label_or_a_query_never_reach_the_terminal(up, arguments):
+    done = invoke(*arguments)
+    assert isinstance(done.exception, SystemExit | None)
+    assert not {"\x1b", "\x07", "\x9b"} & {*done.output}, repr(done.output)
+    assert r"\x1b" in done.output or r"\u001b" in done.output
 
 
 def test_a_query_with_a_mistake_shows_the_place_and_a_next_step_for_terminals(up):
@@ -165,6 +191,7 @@ def test_a_query_with_a_mistake_shows_the_place_and_a_next_step_for_terminals(up
         (("--step", "5s"), "--step goes with --range"),
         (("--range", "5m", "--step", "0"), "Step must be more than 0 seconds"),
         (("--time", "yesterday"), "--time must be Unix seconds or a time such as"),
+        (("--time", "1e99"), "--time must be Unix seconds or a time such as"),
         (("--prometheus-url", "nowhere"), "starts with http://"),
     ],
 )
@@ -173,10 +200,19 @@ def test_bad_arguments_of_a_query_are_usage_errors(up, arguments, words):
     assert (done.exit_code, words in done.stderr) == (2, True), done.output
 
 
-@pytest.mark.parametrize("moment", ["garbage", "nan", "0001-01-01"])
+@pytest.mark.parametrize("moment", ["garbage", "nan", "1e99", "0001-01-01"])
 def test_a_time_that_is_none_is_a_usage_error_of_an_explanation(up, moment):
     done = invoke("explain", "up", "--time", moment)
     assert done.exit_code == 2, (done.output, done.exception)
+
+
+@pytest.mark.parametrize("promql", ["nosuch", "sum(", "ALERTS"])
+def test_a_note_or_an_error_advises_commands_rather_than_calls(up, promql):
+    for command in ("query", "explain"):
+        done = invoke(command, promql)
+        assert re.search(r"\blab\.|labkit\.", done.output) is None, done.output
+    if promql != "ALERTS":
+        assert "`labkit query" in invoke("query", promql).output
 
 
 def test_headers_of_the_environment_are_sent_and_checked(up, monkeypatch):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
+from contextlib import suppress
 from importlib import import_module
 from io import TextIOWrapper
 from typing import Any
@@ -10,6 +13,7 @@ from typing import Any
 import click
 
 from labkit import __version__
+from labkit.cli.words import printable, told
 from labkit.errors import LabError
 
 # The commands in the order of `labkit --help`, and the module and function that each is.
@@ -33,6 +37,11 @@ COMMANDS = {
     "prometheus": "labkit.cli.front:prometheus",
 }
 
+# What a system says that keeps its files from the lab, and what helps.
+_ROOM = "make room on the disk; `labkit check` looks at those that the lab needs."
+_LEAVE = "allow writing there; `labkit check` looks at the folders that the lab needs."
+_REFUSED = {errno.ENOSPC: _ROOM, errno.EDQUOT: _ROOM, errno.EROFS: _LEAVE, errno.EACCES: _LEAVE}
+
 
 class LazyGroup(click.Group):
     """Commands that are imported when used, whose failures are one message and exit code 1."""
@@ -53,10 +62,34 @@ class LazyGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; say a failure in the lab's own words, without a traceback."""
         try:
-            return super().invoke(ctx)
+            result = super().invoke(ctx)
+            if sys.stdout is not None:
+                sys.stdout.flush()  # here, where it can still be said that there is no room
         except LabError as error:
-            click.echo(f"{type(error).__name__}: {error}", err=True)
-            ctx.exit(1)
+            words = f"{type(error).__name__}: {told(error)}"
+        except OSError as error:
+            if error.errno not in _REFUSED:
+                raise
+            words = _said(error)
+        else:
+            return result
+        click.echo(words, err=True)
+        return ctx.exit(1)
+
+
+def _said(error: OSError) -> str:
+    """Return what the system refused, and what to do about it."""
+    if error.filename is not None:
+        return f"{printable(str(error))}\nNext: {_REFUSED[error.errno or 0]}"
+    _abandon_output()
+    return f"The output cannot be written: {error.strerror}."
+
+
+def _abandon_output() -> None:
+    """Have what could not be written thrown away, rather than tried once more at the exit."""
+    if sys.stdout is not None:
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _mark_paragraphs(command: click.Command) -> None:

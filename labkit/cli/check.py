@@ -11,6 +11,7 @@ import click
 from labkit.cli import output
 from labkit.cli.options import prometheus_option, usage_errors
 from labkit.cli.output import json_option
+from labkit.cli.words import for_terminals, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -105,9 +106,9 @@ def _state(finding: Finding) -> Text:
 def _words(finding: Finding) -> Text:
     from rich.text import Text
 
-    words = Text(finding.detail)
+    words = Text(printable(finding.detail))
     if finding.remedy:
-        words.append(f"\n→ {finding.remedy}", style="bold")
+        words.append(printable(f"\n→ {for_terminals(finding.remedy)}"), style="bold")
     return words
 
 

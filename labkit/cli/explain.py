@@ -7,6 +7,7 @@ import click
 from labkit.cli import output
 from labkit.cli.asking import asking, moment
 from labkit.cli.options import prometheus_option
+from labkit.cli.words import for_terminals, printable
 
 
 @click.command()
@@ -36,4 +37,4 @@ def explain(*, promql: str, when: str | None, prometheus_url: str | None) -> Non
         at = moment(when)
         client.scrape_interval = scrape_interval_of(client)
         found = explanation(client, promql, None if at is None else unix_ms(at, "time") / 1000)
-    output.console.print(str(found), markup=False, highlight=False, soft_wrap=True)
+    output.console.print(printable(for_terminals(str(found))), soft_wrap=True)

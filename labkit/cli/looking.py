@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from labkit.cli import output
 from labkit.cli.finding import find_app, get_text
+from labkit.cli.words import told
 from labkit.errors import LabError
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def _try(name: str, url: str, ask: Callable[[], None]) -> Connection:
     try:
         ask()
     except (LabError, ValueError) as error:
-        words = str(error).replace("\n", " ")
+        words = (told(error) if isinstance(error, LabError) else str(error)).replace("\n", " ")
         return Connection(name, url, False, advice=words)
     return Connection(name, url, True, (time.perf_counter() - begin) * _MILLISECONDS)
 

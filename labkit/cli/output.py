@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from labkit.cli.words import printable
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -62,8 +64,9 @@ def table(
 
     Args:
         columns: the headings.
-        rows: one sequence of cells a row; floats are shown with four significant digits, None as
-            nothing, and what rich can draw (a ``Text`` with a colour) as it is.
+        rows: one sequence of cells a row; texts are made printable, floats are shown with four
+            significant digits, None as nothing, and what rich can draw (a ``Text`` with a colour)
+            as it is.
         title: what stands above it.
         styles: rich styles by heading, such as ``{"state": "bold"}``.
     """
@@ -71,11 +74,13 @@ def table(
     from rich.table import Table
 
     cells = [list(row) for row in rows]
-    made = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    made = Table(
+        title=title and printable(title), box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False
+    )
     for index, column in enumerate(columns):
         numeric = all(_is_number(row[index]) for row in cells)
         made.add_column(
-            column,
+            printable(column),
             justify="right" if numeric else "left",
             style=(styles or {}).get(column, ""),
             no_wrap=numeric,
@@ -103,7 +108,7 @@ def _cell(cell: object) -> RenderableType:
         return "–" if math.isnan(cell) else f"{cell:.4g}"
     if isinstance(cell, int):
         return f"{cell:,}" if not isinstance(cell, bool) else str(cell)
-    return cell if hasattr(cell, "__rich_console__") else str(cell)
+    return cell if hasattr(cell, "__rich_console__") else printable(str(cell))
 
 
 def _plain(data: Any) -> Any:

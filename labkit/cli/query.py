@@ -11,6 +11,7 @@ from labkit.cli import output
 from labkit.cli.asking import asking, moment
 from labkit.cli.options import prometheus_option
 from labkit.cli.output import json_option
+from labkit.cli.words import for_terminals, printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,13 +63,13 @@ def query(
         no_number = why_nan(client, frame)
     data = _instant_data(frame) if span is None else _range_data(frame)
     for warning in frame.attrs.get("warnings", ()):
-        output.notes.print(f"Prometheus warns: {warning}")
+        output.notes.print(printable(f"Prometheus warns: {warning}"))
     if no_number:
-        output.notes.print(no_number, markup=False)
+        output.notes.print(printable(for_terminals(no_number)))
     if as_json:
         output.emit_json(data)
     elif why:
-        output.console.print(f"The answer is empty. {why}", markup=False)
+        output.console.print(printable(f"The answer is empty. {for_terminals(why)}"))
     elif span is None:
         _show_instant(frame)
     else:
@@ -156,7 +157,9 @@ def _figures(series: pd.Series[float]) -> dict[str, float]:
 def _shown(value: object) -> object:
     """Return a cell as a person wants it: plain numbers whole, times short."""
     if isinstance(value, datetime):
-        return value.astimezone().strftime("%H:%M:%S.%f")[:-3]
+        # Not value.astimezone(): pandas's own wants a zone.
+        local = datetime.fromtimestamp(value.timestamp()).astimezone()
+        return local.strftime("%H:%M:%S.%f")[:-3]
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:  # noqa: PLR2004 - exact
         return int(value)
     return value

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from labkit.cli import output
+from labkit.cli.words import printable
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -55,9 +56,10 @@ def print_summary(run: TrafficRun, what: str) -> None:
         console.print(f"achieved {stats.rate:.2f} requests/s; latency {_latency(stats)}")
     if stats.errors_by_type:
         errors = sorted(stats.errors_by_type.items(), key=lambda item: -item[1])
-        console.print("errors by type: " + ", ".join(f"{name} {n:,}" for name, n in errors))
+        words = ", ".join(f"{name} {n:,}" for name, n in errors)
+        console.print(f"errors by type: {printable(words)}")
     if stats.problem:
-        console.print(stats.problem, style="bold red")
+        console.print(printable(stats.problem), style="bold red")
 
 
 def print_statistics(reading: Reading, url: str) -> None:
@@ -86,7 +88,7 @@ def print_statistics(reading: Reading, url: str) -> None:
 
 def brief(stats: Stats) -> str:
     """Return what came of a run in one line."""
-    others = f"; {stats.problem}" if stats.problem else ""
+    others = f"; {printable(stats.problem)}" if stats.problem else ""
     return f"{_counts(stats)}; latency {_latency(stats)}{others}" if stats.sent else "nothing sent"
 
 
@@ -129,4 +131,5 @@ def _painted(status: str) -> Text:
     """Paint a status: green where it is well, red where it is not."""
     from rich.text import Text
 
-    return Text(status, style="green" if status.startswith(("2", "3")) else "red")
+    shown = printable(status)
+    return Text(shown, style="green" if status.startswith(("2", "3")) else "red")
