@@ -28,7 +28,7 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "pid": (int,),
     "more": (dict,),
 }
-_WITH_APP = ("lab", "up")
+WITH_APP = ("lab", "up")
 
 
 @dataclass(frozen=True)
@@ -135,19 +135,22 @@ def running(kind: str | None = None) -> list[Entry]:
     return sorted(wanted, key=lambda entry: entry.started_at, reverse=True)
 
 
-def find_target() -> Entry:
+def find_target(elsewhere: str = "") -> Entry:
     """Return the newest lab or `labkit up` that runs.
+
+    Args:
+        elsewhere: what to do about one that runs elsewhere, where something can be done.
 
     Raises:
         LabError: when none does; the message names the commands that start one.
     """
     for entry in running():
-        if entry.kind in _WITH_APP:
+        if entry.kind in WITH_APP:
             return entry
     raise LabError(
         "Nothing is running here to work with.",
         next_step="start an app and Prometheus with `labkit up` in another terminal, or the "
-        "notebooks with `make lab`; for an app elsewhere, give its address with --url.",
+        f"notebooks with `make lab`{elsewhere and f'; {elsewhere}'}.",
     )
 
 

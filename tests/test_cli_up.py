@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import pexpect
 import psutil
 import pytest
@@ -20,6 +21,7 @@ from click.testing import CliRunner
 
 from labkit import registry
 from labkit.cli import main
+from labkit.cli.up import _figures
 from tests.cli_process import COMMAND, environment, finish, gone, processes_below, terminal
 from tests.ports import steady_port
 from tests.prometheus_lines import binaries
@@ -250,6 +252,22 @@ def test_a_taken_port_is_said_with_its_holder_and_the_option_that_helps(up, env,
     assert "--app-port" in done.stderr
 
 
+def test_a_second_up_whose_prometheus_port_the_first_has_is_told_so(up, entry):
+    port = entry.prometheus_url.rpartition(":")[2]
+    done = invoke("up", "--app-port", "0", "--prometheus-port", port)
+    assert done.exit_code == 1
+    assert f"`labkit up` runs already, as process {entry.pid}" in done.stderr
+    assert "--prometheus-port" in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--url", "--prometheus-url"])
+def test_a_check_of_its_address_is_one_of_all_that_it_runs(up, entry, option):
+    address = entry.url if option == "--url" else entry.prometheus_url
+    done = invoke("check", "--json", option, f"{address}/")
+    states = {row["name"]: row["state"] for row in json.loads(done.stdout)["findings"]}
+    assert {states[name] for name in ("App", "Prometheus", "Logs")} == {"ok"}, states
+
+
 def test_prometheus_port_taken_is_said_and_the_app_stops_again(env):
     command = [*COMMAND, "up", "--app-port", "0", "--prometheus-port"]
     with socket.create_server(("127.0.0.1", 0)) as holder:
@@ -258,6 +276,26 @@ def test_prometheus_port_taken_is_said_and_the_app_stops_again(env):
     assert done.returncode == 1
     assert port in done.stderr
     assert "--prometheus-port" in done.stderr
+
+
+class Rarely:
+    """A lab whose Prometheus answers to queries over at least four of its scrapes."""
+
+    scrape_interval = 20.0
+
+    def __init__(self) -> None:
+        self.client = self
+        self.asked: list[str] = []
+
+    def query(self, promql: str) -> pd.DataFrame:
+        self.asked.append(promql)
+        return pd.DataFrame({"value": [2.5]})
+
+
+def test_the_status_looks_back_over_at_least_four_scrapes():
+    lab: Any = Rarely()
+    assert _figures(lab) == "2.5 requests/s, 2 % of them 5xx"
+    assert all("[80s]" in promql and "[30s]" not in promql for promql in lab.asked)
 
 
 # The last of those that use it, as it ends it.

@@ -138,9 +138,10 @@ def stop(url: str | None, everything: bool, as_json: bool) -> None:
 
 
 def _found_url() -> str:
+    from labkit.cli.finding import APP_ELSEWHERE
     from labkit.registry import find_target
 
-    return find_target().url
+    return find_target(APP_ELSEWHERE).url
 
 
 def _chosen(url: str | None) -> list[Background]:

@@ -65,23 +65,20 @@ def check(
 
 def _look(url: str | None, prometheus_url: str | None) -> Report:
     """Check the addresses that were given, or else the lab that runs, or else this machine."""
-    from labkit import checks, registry
-    from labkit.errors import LabError
+    from labkit import checks
+    from labkit.attached import headers_from_environment
+    from labkit.cli.finding import find_entry
 
+    entry = find_entry(url, prometheus_url)
+    headers = None
     if url or prometheus_url:
-        from labkit.attached import headers_from_environment
-
         with usage_errors():
             headers = headers_from_environment()
-        return checks.check(app_url=url, prometheus_url=prometheus_url, headers=headers)
-    try:
-        entry = registry.find_target()
-    except (LabError, OSError):  # nothing runs, or the state folder itself is what is wrong
-        return checks.check()
     return checks.check(
-        app_url=entry.url or None,
-        prometheus_url=entry.prometheus_url or None,
-        log_tails=_tails(Path(entry.folder)) if entry.folder else None,
+        app_url=url or (entry.url if entry else "") or None,
+        prometheus_url=prometheus_url or (entry.prometheus_url if entry else "") or None,
+        headers=headers,
+        log_tails=_tails(Path(entry.folder)) if entry and entry.folder else None,
     )
 
 

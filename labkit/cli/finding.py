@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from labkit.registry import Entry
 
 CONNECT_SECONDS = 3.0
+APP_ELSEWHERE = "for an app elsewhere, give its address with --url"
+_PROMETHEUS_ELSEWHERE = "for a Prometheus elsewhere, give its address with --prometheus-url"
 
 
 @dataclass(frozen=True)
@@ -38,13 +40,28 @@ def find_app(url: str | None, prometheus_url: str | None = None) -> Found:
     from labkit import registry
 
     if url is None:
-        entry = registry.find_target()
+        entry = registry.find_target(APP_ELSEWHERE)
         return Found(entry.url, prometheus_url or entry.prometheus_url or None, _name(entry))
-    url = url.rstrip("/")
     # An address of a lab on this machine: then its Prometheus is known, too.
-    same = [entry for entry in registry.running() if entry.url == url]
-    known = same[0].prometheus_url if same else None
-    return Found(url, prometheus_url or known or None, _name(same[0]) if same else "the app")
+    same = find_entry(url)
+    known = same.prometheus_url if same else None
+    return Found(
+        url.rstrip("/"), prometheus_url or known or None, _name(same) if same else "the app"
+    )
+
+
+def find_entry(url: str | None, prometheus_url: str | None = None) -> Entry | None:
+    """Return what runs here at an address of the app or else of Prometheus; None where nothing.
+
+    Without an address it is the newest lab or `labkit up` that runs.
+    """
+    from labkit import registry
+
+    found = [entry for entry in registry.running() if entry.kind in registry.WITH_APP]
+    if url or prometheus_url:
+        where = (url or prometheus_url or "").rstrip("/")
+        found = [e for e in found if where == (e.url if url else e.prometheus_url)]
+    return found[0] if found else None
 
 
 def find_prometheus_url(url: str | None) -> str:
@@ -55,7 +72,7 @@ def find_prometheus_url(url: str | None) -> str:
     """
     from labkit import registry
 
-    return url or registry.find_target().prometheus_url
+    return url or registry.find_target(_PROMETHEUS_ELSEWHERE).prometheus_url
 
 
 def check_reachable(url: str, *, allow_remote: bool) -> None:

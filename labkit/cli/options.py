@@ -31,12 +31,22 @@ class Number(_ParamType):
         low: the least; for a whole number it is itself accepted, for others it is not.
         high: the most.
         whole: whether it must be a whole number.
+        least: whether the least is accepted for a number that is not whole, too.
         unit: what is counted, for the message.
     """
 
-    def __init__(self, low: float, high: float, *, whole: bool = False, unit: str = "") -> None:
+    def __init__(
+        self,
+        low: float,
+        high: float,
+        *,
+        whole: bool = False,
+        least: bool = False,
+        unit: str = "",
+    ) -> None:
         self.name = "integer" if whole else "number"
         self._low, self._high, self._whole = low, high, whole
+        self._least = whole or least
         self._unit = f" {unit}" if unit else ""
 
     def convert(
@@ -47,7 +57,7 @@ class Number(_ParamType):
             number = int(value) if self._whole else float(value)
         except (TypeError, ValueError):
             number = float("nan")
-        above = self._low <= number if self._whole else self._low < number
+        above = self._low <= number if self._least else self._low < number
         if not (above and number <= self._high):
             self.fail(f"{value!r} is not {self.words}.", param, ctx)
         return number
@@ -57,6 +67,8 @@ class Number(_ParamType):
         """The accepted range."""
         if self._whole:
             return f"a whole number{self._unit} from {self._low:,.0f} to {self._high:,.0f}"
+        if self._least:
+            return f"a number{self._unit} from {self._low:,g} to {self._high:,.0f}"
         least = f"above {self._low:,g}"
         return f"a number{self._unit} {least} and up to {self._high:,.0f}"
 

@@ -14,6 +14,8 @@ from labkit.cli.options import PORT, Number
 from labkit.cli.output import json_option
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from labkit.errors import PortInUse
     from labkit.lab import Lab
 
@@ -21,7 +23,7 @@ _LOOK_SECONDS = 0.5
 _FIGURES_SECONDS = 2.0
 _PRESETS = ("classic", "healthy")
 _THREADS = Number(1, 1000, whole=True, unit="of threads")
-_INTERVAL = Number(0, 3600, unit="of seconds")
+_INTERVAL = Number(0.1, 3600, least=True, unit="of seconds")
 
 
 @click.command()
@@ -95,7 +97,7 @@ def up(
                     _show(lab, preset, as_json=as_json)
                     _watch(lab)
             except PortInUse as error:
-                raise _advised(error, app_port) from error
+                raise _advised(error, app_port, prometheus_port) from error
     except KeyboardInterrupt:
         output.notes.print("Stopped; nothing is left running.")
 
@@ -148,14 +150,18 @@ def _require_prometheus(lab: Lab) -> None:
 
 
 def _figures(lab: Lab) -> str:
-    """Return the traffic of the last half minute in a few words."""
+    """Return the traffic of the last half minute, or four scrapes, in a few words."""
     from labkit.errors import QueryError
     from labkit.promql.catalog import QUERIES
+    from labkit.windows import live
+
+    def ask(name: str, promql: str = "{}") -> pd.Series[float]:
+        # Not lab.query: its notes on what is empty would stand in the status line.
+        words = live(promql.format(QUERIES[name].promql), lab.scrape_interval)
+        return lab.client.query(words)["value"].dropna()
 
     try:
-        # Not lab.query: its notes on what is empty would stand in the status line.
-        rate = lab.client.query(f"sum({QUERIES['live_request_rate'].promql})")["value"]
-        ratio = lab.client.query(QUERIES["live_error_ratio"].promql)["value"].dropna()
+        rate, ratio = ask("live_request_rate", "sum({})"), ask("live_error_ratio")
     except QueryError as error:
         return error.message
     if rate.empty or not rate.item():
@@ -165,13 +171,19 @@ def _figures(lab: Lab) -> str:
     )
 
 
-def _advised(error: PortInUse, app_port: int) -> PortInUse:
+def _advised(error: PortInUse, app_port: int, prometheus_port: int) -> PortInUse:
     """Say which option helps, and whether it is another `labkit up` that has the port."""
     from labkit import registry
     from labkit.errors import PortInUse
 
-    option = "--prometheus-port" if "Prometheus" in error.message else "--app-port"
-    others = [e for e in registry.running("up") if e.url.endswith(f":{app_port}")]
+    option, port = "--app-port", app_port
+    if "Prometheus" in error.message:
+        option, port = "--prometheus-port", prometheus_port
+    others = [
+        entry
+        for entry in registry.running("up")
+        if any(url.endswith(f":{port}") for url in (entry.url, entry.prometheus_url))
+    ]
     use = (
         f"`labkit up` runs already, as process {others[0].pid}: use that one, or end it there "
         "with Ctrl-C. "

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from labkit import plots
 from labkit.promql.catalog import QUERIES
+from labkit.windows import live
 
 if TYPE_CHECKING:
     from labkit.promql.client import Client
@@ -32,7 +33,8 @@ class LiveChart:
         age_minutes = (time.monotonic() - self._began) / 60
         minutes = min(max(SHORTEST_MINUTES, age_minutes), LONGEST_MINUTES)
         for axes, query in zip(self._figure.axes, TILES, strict=True):
-            frame = self._client.query_range(query.promql, minutes=minutes)
+            promql = live(query.promql, self._client.scrape_interval)
+            frame = self._client.query_range(promql, minutes=minutes)
             draw = getattr(plots, query.kind)
             draw(frame, ax=axes, title=query.title, unit=query.unit, threshold=query.threshold)
         return plots.png(self._figure)

@@ -1,0 +1,35 @@
+"""Windows of live queries: long enough for the interval of the scrapes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from labkit.panels.chart import LiveChart
+from labkit.windows import live
+
+
+@pytest.mark.parametrize(
+    ("interval", "window"), [(0.1, "30s"), (1.0, "30s"), (7.5, "30s"), (15, "60s"), (20.5, "82s")]
+)
+def test_a_live_query_looks_back_over_half_a_minute_and_four_scrapes(interval, window):
+    assert live("a[30s] / b[30s] + c[5m]", interval) == f"a[{window}] / b[{window}] + c[5m]"
+
+
+class Client:
+    scrape_interval = 20.0
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def query_range(self, promql: str, *, minutes: float) -> pd.DataFrame:
+        self.asked.append(promql)
+        return pd.DataFrame(index=pd.DatetimeIndex([], tz="UTC"))
+
+
+def test_the_panels_chart_follows_the_scrapes():
+    client: Any = Client()
+    LiveChart(client).png()
+    assert all("[80s]" in promql and "[30s]" not in promql for promql in client.asked)
