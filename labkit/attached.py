@@ -97,6 +97,11 @@ class AttachedLab(Lab):
             return Part("App", "idle", "none was named: queries only")
         return Part("App", "elsewhere", f"metrics at {self._app.url}/metrics", self._app.url)
 
+    def _traffic_part(self) -> Part:
+        if self._app is None:
+            return Part("Traffic", "idle", "no app was named to send it to")
+        return super()._traffic_part()
+
     def _prometheus_part(self) -> Part:
         detail = f"its targets are scraped every {self.scrape_interval:g} s"
         return Part("Prometheus", "elsewhere", detail, self.prometheus_url)

@@ -113,6 +113,16 @@ def test_without_the_token_faults_are_only_read(elsewhere: Lab, monkeypatch):
         lab.faults.preset("healthy")
 
 
+def test_without_an_app_no_part_of_it_is_said_to_have_ended(elsewhere: Lab, monkeypatch):
+    monkeypatch.delenv("LABKIT_APP_URL", raising=False)
+    with labkit.connect(prometheus_url=elsewhere.prometheus_url) as lab:
+        assert {part.name: part.state for part in lab.status().parts} == {
+            "App": "idle",
+            "Prometheus": "elsewhere",
+            "Traffic": "idle",
+        }
+
+
 def test_start_gives_a_lab_of_ones_own_even_while_attached_elsewhere(elsewhere: Lab):
     with labkit.connect(elsewhere.url, elsewhere.prometheus_url) as attached:
         assert labkit.current() is attached
