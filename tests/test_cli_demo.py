@@ -11,9 +11,12 @@ from click.testing import CliRunner
 
 from app import create_app
 from labkit.cli import main
+from labkit.cli.demo import _tell_how_to_watch
+from labkit.cli.finding import Found
 from labkit.server import AppServer
 from labkit.traffic.scenarios import SCENARIOS
 from tests.cli_process import environment, finish, piped, terminal
+from tests.promql_data import Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,6 +77,15 @@ def test_the_menu_runs_what_is_chosen_and_comes_back_until_quit(app, server, env
         child.expect("Choose")
         child.sendline("7")
         assert finish(child) == 0
+
+
+@pytest.mark.parametrize("status", [200, 500])
+def test_how_to_watch_names_only_what_opens(capsys, status):
+    with Target("", status=status) as prometheus:
+        _tell_how_to_watch(Found("http://127.0.0.1:5000", prometheus.url, "labkit up"))
+    words = capsys.readouterr().out
+    assert (f"{prometheus.url}/graph" in words) == (status == 200)
+    assert f"labkit grafana DIR --prometheus-url {prometheus.url}" in words
 
 
 def test_ctrl_c_stops_a_scenario_and_the_menu_goes_on(app, server, env):

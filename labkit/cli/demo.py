@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,6 +11,8 @@ import click
 from labkit.cli import output
 from labkit.cli.options import Number, prometheus_option, target_options
 from labkit.cli.output import json_option
+from labkit.cli.words import told
+from labkit.errors import LabError
 
 if TYPE_CHECKING:
     from labkit.cli.finding import Found
@@ -96,7 +99,18 @@ def _menu(target: Found, sending: Sending, speed: float) -> None:
         if choice == watch:
             _tell_how_to_watch(target)
         else:
-            _run(_NAMES[choice - 1], target, sending, speed, as_json=False)
+            _try(_NAMES[choice - 1], target, sending, speed)
+
+
+def _try(name: str, target: Found, sending: Sending, speed: float) -> None:
+    """Run one scenario; say what failed, as the menu goes on after it."""
+    from labkit.cli.finding import check_reachable
+
+    try:
+        check_reachable(target.url, allow_remote=sending.allow_remote)
+        _run(name, target, sending, speed, as_json=False)
+    except LabError as error:
+        click.echo(f"{type(error).__name__}: {told(error)}", err=True)
 
 
 def _run(name: str, target: Found, sending: Sending, speed: float, *, as_json: bool) -> int:
@@ -114,11 +128,14 @@ def _run(name: str, target: Found, sending: Sending, speed: float, *, as_json: b
             return runs[-1]
 
         teller = _Teller(scenario)
+        ended = "broken off"
         try:
             with teller:
                 run_scenario(send, scenario, tell=teller.tell, stop_event=ending.event)
+            ended = "stopped" if ending.asked else "done"
         finally:
-            _show(scenario, runs, stopped=ending.asked, as_json=as_json)
+            ending.finish()
+            _show(scenario, runs, ended, as_json=as_json)
     for run in runs:
         require_answers(run)
     return ending.exit_code
@@ -149,7 +166,7 @@ class _Teller:
         self._line.update("a pause, for the charts" if run is None else figures(run))
 
 
-def _show(scenario: Scenario, runs: list[TrafficRun], *, stopped: bool, as_json: bool) -> None:
+def _show(scenario: Scenario, runs: list[TrafficRun], ended: str, *, as_json: bool) -> None:
     from labkit.cli.summary import brief, run_to_dict
 
     if as_json:
@@ -157,16 +174,19 @@ def _show(scenario: Scenario, runs: list[TrafficRun], *, stopped: bool, as_json:
             {"title": step.title, "watch": step.watch, **run_to_dict(run)}
             for step, run in zip(scenario.steps, runs, strict=False)
         ]
-        output.emit_json({"scenario": scenario.name, "stopped": stopped, "steps": steps})
+        output.emit_json({"scenario": scenario.name, "stopped": ended == "stopped", "steps": steps})
         return
-    ended = "stopped" if stopped else "done"
     output.console.print(f"{scenario.title}: {ended}")
     for step, run in zip(scenario.steps, runs, strict=False):
         output.console.print(f"  {step.title}\n    {brief(run.stats)}")
 
 
 def _tell_how_to_watch(target: Found) -> None:
-    prometheus = target.prometheus_url or "(not known: --prometheus-url tells it)"
+    known = target.prometheus_url
+    prometheus = known or "(not known: --prometheus-url tells it)"
+    page = f"{prometheus}/graph, with queries such as"
+    if known and not _has_page(known):
+        page = "this build has no web page; ask `labkit query`, with queries such as"
     queries = "\n".join(f"      {query}" for query in _QUERIES)
     output.console.print(
         f"""
@@ -175,8 +195,16 @@ def _tell_how_to_watch(target: Found) -> None:
       import labkit
       lab = labkit.connect(app_url="{target.url}", prometheus_url="{prometheus}")
       lab.plot("{_QUERIES[0]}")
-  In Prometheus   {prometheus}/graph, with queries such as
+  In Prometheus   {page}
 {queries}
-  In Grafana      add a data source of the type Prometheus with the address {prometheus},
-                  and a panel with each of these queries"""
+  In Grafana      labkit grafana DIR{f" --prometheus-url {known}" if known else ""}
+                  writes the lab's dashboard for it; with --start it runs a Grafana on it"""
     )
+
+
+def _has_page(prometheus_url: str) -> bool:
+    """Whether Prometheus has a page for the browser; one that does not answer now may have one."""
+    from labkit.prometheus import probe
+
+    status = probe.get(f"{prometheus_url}/graph")[0]
+    return status is None or status < HTTPStatus.NOT_FOUND

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from labkit.traffic.shapes import Shape
 
 LOOK_SECONDS = 0.1
+_SILENT_LOOKS = 150  # of a process that reports four times a second; looks, as Ctrl-Z stops us only
+_STOP_SECONDS = 2.0
 PLAIN_SECONDS = 10.0  # without a terminal a line now and then, so that a log shows life
 
 
@@ -55,6 +57,7 @@ def send_and_tell(
         try:
             watch(run, ending, what=f"{what} to {target.url}")
         finally:
+            ending.finish()
             show(run, what=what, as_json=as_json)
     require_answers(run)
     return ending.exit_code if shape.duration is not None else 0
@@ -108,18 +111,33 @@ def watch(run: TrafficRun, ending: Ending, *, what: str) -> None:
     """Show how a run goes until it has ended, or stop it when the command is to end.
 
     Raises:
-        WorkerDied: when the sending process ended by itself.
+        WorkerDied: when the sending process ended by itself, or does not report any more.
     """
+    heard, silent = -1.0, 0
     try:
         with showing(what) as tell:
-            while run.running and not ending.asked:
+            while run.running and not ending.asked and silent < _SILENT_LOOKS:
                 tell(run)
                 ending.event.wait(LOOK_SECONDS)
+                before, heard = heard, run.stats.seconds
+                silent = silent + 1 if heard == before else 0
     finally:
         if run.running:
-            run.stop()
+            _stop(run)
     if run.error is not None:
         raise run.error
+
+
+def _stop(run: TrafficRun) -> None:
+    """Stop a run; where its process does not confirm it, break it off here: it is ended next."""
+    from labkit.errors import WorkerDied
+    from labkit.traffic.handle import StillRunning
+
+    try:
+        run.stop(_STOP_SECONDS)
+    except StillRunning:
+        words = "The process that sends the traffic does not report any more."
+        run.end("failed", WorkerDied(words, next_step="see whether something stopped it."))
 
 
 def show(run: TrafficRun, *, what: str, as_json: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ _ENDING = [
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
     if hasattr(signal, name)
 ]
+_SAME_WISH_SECONDS = 1.0  # a key that is held or hit twice asks but once
 _SIGNALS = 128  # the shell's convention: a command ended by signal n has exit code 128 + n
 
 
@@ -33,6 +35,26 @@ class Ending:
     def __init__(self) -> None:
         self.event = threading.Event()
         self.number: int | None = None
+        self._asked_at = 0.0
+        self._finishing = False
+
+    def note(self, number: int) -> None:
+        """Take in a signal: the first asks, one that comes a second later breaks off.
+
+        Raises:
+            KeyboardInterrupt: to break off.
+        """
+        if self._finishing:
+            return
+        if not self.asked:
+            self.number, self._asked_at = number, time.monotonic()
+            self.event.set()
+        elif time.monotonic() > self._asked_at + _SAME_WISH_SECONDS:
+            raise KeyboardInterrupt
+
+    def finish(self) -> None:
+        """Ignore signals from now on: what is left, such as a summary, is soon done."""
+        self._finishing = True
 
     @property
     def asked(self) -> bool:
@@ -47,16 +69,9 @@ class Ending:
 
 @contextmanager
 def noting() -> Iterator[Ending]:
-    """Note the first ending signal instead of acting on it; a second one breaks off."""
+    """Note the first ending signal instead of acting on it; a later one breaks off."""
     ending = Ending()
-
-    def note(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - signal's arguments
-        if ending.asked:
-            raise KeyboardInterrupt
-        ending.number = number
-        ending.event.set()
-
-    with _handling(note):
+    with _handling(lambda number, _: ending.note(number)):
         yield ending
 
 
