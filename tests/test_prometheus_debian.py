@@ -209,6 +209,18 @@ def test_a_package_that_is_not_there_is_told(repository: Repository, sources: Pa
         debian.fetch(tmp_path / "cache")
 
 
+def test_a_full_disk_is_told_as_one(
+    repository: Repository, sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    repository.add("something-else", "1.0")  # so that apt fails, as it does without room
+    usage = shutil.disk_usage(tmp_path)._replace(free=4096)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(PrometheusMissing, match="No space left on device") as missing:
+        debian.fetch(tmp_path / "cache")
+    assert "make room" in missing.value.next_step
+    assert left_in(tmp_path / "cache") == set()
+
+
 def test_a_package_that_was_changed_on_the_way_is_refused(
     repository: Repository, sources: Path, tmp_path: Path
 ):

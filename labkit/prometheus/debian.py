@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from labkit.prometheus.candidate import Progress
 
 _UNPACK_SECONDS = 300.0
+_LEAST_BYTES = 1_000_000  # with less the disk is full: what is written comes in larger pieces
 
 
 def fetch(
@@ -59,7 +62,20 @@ class _Fetch:
     progress: Progress | None
 
     def fill(self, folder: Path) -> None:
-        """Leave ``prometheus``, and ``promtool`` where there is one, in an empty folder."""
+        """Leave ``prometheus``, and ``promtool`` where there is one, in an empty folder.
+
+        Raises:
+            OSError: the disk is full, whatever apt and tar make of it.
+            PrometheusMissing: anything else went wrong.
+        """
+        try:
+            self._fill(folder)
+        except PrometheusMissing as error:
+            if shutil.disk_usage(folder).free < _LEAST_BYTES:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
+            raise
+
+    def _fill(self, folder: Path) -> None:
         work = folder / ".apt"
         apt = Apt(work, limits=self.limits, suite=self.suite)
         self._tell("Reading Debian's package lists")
