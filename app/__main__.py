@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import logging
 import signal
 import sys
@@ -57,9 +58,17 @@ def _listen(app: Flask, options: argparse.Namespace, sockets: dict[int, object])
         )
     except (OSError, ValueError) as error:  # ValueError: no such host
         raise SystemExit(
-            f"{options.host} port {options.port} cannot be used ({error}): stop the program that "
-            "has it, or choose another with --port"
+            f"{options.host} port {options.port} cannot be used ({error}): {_remedy(error)}"
         ) from error
+
+
+def _remedy(error: OSError | ValueError) -> str:
+    number = error.errno if isinstance(error, OSError) else None
+    if number == errno.EADDRINUSE:
+        return "stop the program that has it, or choose another with --port"
+    if number == errno.EACCES:
+        return "choose a port from 1024 on with --port"
+    return "give an address of this machine with --host, such as 127.0.0.1"
 
 
 def _say(words: str) -> None:

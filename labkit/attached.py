@@ -6,6 +6,7 @@ import base64
 import json
 import os
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from labkit.errors import LabError, TargetRefused
 from labkit.lab import Lab
@@ -59,7 +60,7 @@ class AttachedLab(Lab):
     ) -> None:
         super().__init__(name=name or "attached lab")
         self.allow_remote = allow_remote
-        self._app_url = app_url or os.environ.get("LABKIT_APP_URL")
+        self._app_url = _checked(app_url or os.environ.get("LABKIT_APP_URL"))
         self._prometheus_url = prometheus_url or os.environ.get("LABKIT_PROMETHEUS_URL")
         self._headers = {**(headers or headers_from_environment()), **_authorization(auth)}
         self._verify = verify
@@ -105,6 +106,22 @@ class AttachedLab(Lab):
     def _prometheus_part(self) -> Part:
         detail = f"its targets are scraped every {self.scrape_interval:g} s"
         return Part("Prometheus", "elsewhere", detail, self.prometheus_url)
+
+
+def _checked(app_url: str | None) -> str | None:
+    """Return the address of an app; ValueError where it is none."""
+    if not app_url:
+        return None
+    try:
+        parts = urlsplit(app_url)
+        port = parts.port
+    except ValueError:  # no such port, or a bracket that is open
+        parts, port = urlsplit(""), None
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        raise ValueError(
+            f"app_url must be an address such as http://127.0.0.1:5000, not {app_url!r}"
+        )
+    return app_url
 
 
 def headers_from_environment() -> dict[str, str]:

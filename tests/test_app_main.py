@@ -99,6 +99,15 @@ def test_a_taken_port_is_said_in_one_line():
     assert "--port" in done.stderr
 
 
+def test_a_host_that_is_none_of_this_machine_is_not_said_to_be_taken():
+    command = [sys.executable, "-m", "app", "--port", "0", "--host"]
+    for host in ("999.1.1.1", "192.0.2.1"):
+        done = subprocess.run([*command, host], capture_output=True, text=True, timeout=20)
+        assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
+        assert "--host" in done.stderr
+        assert "stop the program" not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

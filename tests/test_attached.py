@@ -123,6 +123,12 @@ def test_without_an_app_no_part_of_it_is_said_to_have_ended(elsewhere: Lab, monk
         }
 
 
+@pytest.mark.parametrize("address", ["nonsense", "127.0.0.1:5000", "http://", "http://x:99999"])
+def test_an_address_of_an_app_that_is_none_is_refused(address):
+    with pytest.raises(ValueError, match="app_url must be an address such as http"):
+        labkit.connect(app_url=address, prometheus_url="http://127.0.0.1:9")
+
+
 def test_start_gives_a_lab_of_ones_own_even_while_attached_elsewhere(elsewhere: Lab):
     with labkit.connect(elsewhere.url, elsewhere.prometheus_url) as attached:
         assert labkit.current() is attached

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import re
+import shlex
 import sys
 import tempfile
 from importlib.resources import files
@@ -91,7 +92,7 @@ def write(
 
 def next_steps(folder: Path) -> str:
     """Return what to do with the files, as text for a terminal."""
-    unit, config = folder / UNIT, folder / CONFIG
+    unit, config = (shlex.quote(str(folder / name)) for name in (UNIT, CONFIG))
     return f"""\
 The service's user must be able to run the interpreter and to read what is installed beside it;
 --python and --user name others.
