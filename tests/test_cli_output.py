@@ -6,10 +6,13 @@ import io
 import json
 import math
 
+import pandas as pd
 import pytest
 from rich.console import Console
 
+from labkit.cli import output
 from labkit.cli.output import emit_json, table
+from labkit.cli.query import _show_range
 from labkit.cli.sparkline import sparkline
 
 
@@ -58,3 +61,54 @@ def test_a_long_sparkline_is_averaged_and_keeps_its_gaps():
     assert len(rising) == 20
     assert rising[:10] == "".join(sorted(rising[:10]))
     assert rising[10:] == " " * 10
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii", "utf-8"])
+def test_json_says_the_same_in_every_encoding_of_the_output(monkeypatch, encoding):
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="replace")
+    monkeypatch.setattr("sys.stdout", stream)
+    emit_json({"label": "größer → 5 s"})
+    stream.flush()
+    written = stream.buffer.getvalue().decode(encoding)
+    assert json.loads(written) == {"label": "größer → 5 s"}
+    assert ("→" in written) == (encoding == "utf-8")
+
+
+@pytest.fixture
+def screen(request, monkeypatch) -> Console:
+    """A console of so many columns."""
+    console = Console(file=io.StringIO(), width=request.param, markup=False)
+    monkeypatch.setitem(vars(output), "console", console)
+    return console
+
+
+COLUMNS = ["endpoint", "status", "requests", "share", "p50 ms", "p95 ms", "p99 ms"]
+ROWS = [
+    ("/", "200", 18, "60.0 %", 2, 3, 4),
+    ("/health", "503", 6, "20.0 %", 2, 3, 1005),
+    ("/slow", "timed out", 1006, "20.0 %", 1500, 1900, 10_000),
+]
+
+
+@pytest.mark.parametrize(
+    ("screen", "kept"), [(40, 4), (53, 5), (62, 6), (80, 7)], indirect=["screen"]
+)
+def test_on_a_narrow_screen_percentiles_make_room_for_what_they_are_of(screen, kept):
+    screen.print(table(COLUMNS, ROWS, spare=["p99 ms", "p95 ms", "p50 ms"]))
+    lines = screen.file.getvalue().splitlines()
+    assert lines[1].split() == " ".join(COLUMNS[:kept]).split()
+    assert lines[3].split()[:3] == ["/", "200", "18"]
+    assert lines[5].split()[:4] == ["/slow", "timed", "out", "1,006"]
+
+
+@pytest.mark.parametrize("screen", [30, 40, 60, 80, 120], indirect=True)
+def test_a_sparkline_stays_on_one_line_however_narrow_the_screen(screen):
+    points = {"sum(rate(flask_requests_total[1m]))": [float(n) for n in range(60)]}
+    frame = pd.DataFrame(points)
+    frame.attrs = {"start": 1e9, "end": 1e9 + 59, "step": 1.0}
+    _show_range(frame)
+    lines = screen.file.getvalue().splitlines()
+    drawn_on = [line for line in lines if set(line) & set("▁▂▃▄▅▆▇█")]
+    assert len(drawn_on) == 1
+    assert "█" in drawn_on[0]
+    assert all(len(line) <= screen.width for line in lines)

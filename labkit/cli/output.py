@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import math
 import sys
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 # A pipe has no width; a table in it is as wide as its cells.
 _PIPE_COLUMNS = 400
+_BETWEEN = 3  # characters from a column to the next
+_SHORT = 12  # characters of a cell that is not broken
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 
@@ -59,8 +62,10 @@ def table(
     *,
     title: str | None = None,
     styles: Mapping[str, str] | None = None,
+    whole: Sequence[str] = (),
+    spare: Sequence[str] = (),
 ) -> Table:
-    """Return a table to print; columns of numbers are set flush right.
+    """Return a table to print; columns of numbers are set flush right, short texts stay whole.
 
     Args:
         columns: the headings.
@@ -69,6 +74,8 @@ def table(
             as it is.
         title: what stands above it.
         styles: rich styles by heading, such as ``{"state": "bold"}``.
+        whole: headings of columns whose cells are not broken, however long they are.
+        spare: headings of columns to leave out where the screen is narrow, the first one first.
     """
     from rich import box
     from rich.table import Table
@@ -79,26 +86,53 @@ def table(
     )
     for index, column in enumerate(columns):
         numeric = all(_is_number(row[index]) for row in cells)
+        shown = [printable(column), *(_cell(row[index]) for row in cells)]
+        widest = max(map(_width, shown))
+        unbroken = numeric or column in whole or widest <= _SHORT
         made.add_column(
             printable(column),
             justify="right" if numeric else "left",
             style=(styles or {}).get(column, ""),
-            no_wrap=numeric,
+            min_width=widest if unbroken else _SHORT,
+            no_wrap=unbroken,
             overflow="fold",
         )
     for row in cells:
         made.add_row(*map(_cell, row))
-    return made
+    if not spare or fits(made):
+        return made
+    kept = [index for index, column in enumerate(columns) if column != spare[0]]
+    fewer = [[row[index] for index in kept] for row in cells]
+    names = [columns[index] for index in kept]
+    return table(names, fewer, title=title, styles=styles, whole=whole, spare=spare[1:])
+
+
+def fits(made: Table) -> bool:
+    """Whether a table is drawn on the console without a column that is cut."""
+    least = sum(column.min_width or 0 for column in made.columns)
+    width: int = sys.modules[__name__].console.width
+    return least + _BETWEEN * len(made.columns) <= width
 
 
 def emit_json(data: Any) -> None:
-    """Print data as JSON; NaN and the infinities, which JSON lacks, become null."""
+    """Print data as JSON; NaN and the infinities, which JSON lacks, become null.
+
+    It is escaped where the output cannot hold every character.
+    """
     indent = 2 if sys.stdout is not None and sys.stdout.isatty() else None
-    click.echo(json.dumps(_plain(data), indent=indent, ensure_ascii=False, allow_nan=False))
+    encoding = codecs.lookup(getattr(sys.stdout, "encoding", None) or "ascii").name
+    ascii_only = not encoding.startswith("utf")
+    click.echo(json.dumps(_plain(data), indent=indent, ensure_ascii=ascii_only, allow_nan=False))
 
 
 def _is_number(cell: object) -> bool:
     return cell is None or (isinstance(cell, int | float) and not isinstance(cell, bool))
+
+
+def _width(cell: object) -> int:
+    from rich.cells import cell_len
+
+    return max(map(cell_len, str(cell).splitlines()), default=0)
 
 
 def _cell(cell: object) -> RenderableType:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,9 +15,14 @@ from labkit.cli.output import json_option
 from labkit.cli.words import for_terminals, printable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
+    from rich.table import Table
 
     from labkit.promql.client import Client
+
+_WIDTHS = (40, 30, 20, 12)  # of sparklines, for ever narrower screens
 
 
 @click.command()
@@ -134,16 +140,23 @@ def _show_instant(frame: pd.DataFrame) -> None:
 
 
 def _show_range(frame: pd.DataFrame) -> None:
+    drawn = (made for width in _WIDTHS if output.fits(made := _range_table(frame, width)))
+    narrow = partial(_range_table, frame, _WIDTHS[-1], spare=("mean", "min", "max"))
+    output.console.print(next(drawn, None) or narrow())
+
+
+def _range_table(frame: pd.DataFrame, width: int, spare: Sequence[str] = ()) -> Table:
+    """Return a row for each series, with a sparkline of at most so many characters."""
     from labkit.cli.sparkline import sparkline
 
     columns = ["series", "", "min", "mean", "max", "last"]
     rows = [
-        (str(column), sparkline(frame[column].tolist()), *_figures(frame[column]).values())
+        (str(column), sparkline(frame[column].tolist(), width), *_figures(frame[column]).values())
         for column in frame.columns
     ]
     start, end = (datetime.fromtimestamp(frame.attrs[e]).astimezone() for e in ("start", "end"))
     title = f"{start:%H:%M:%S} to {end:%H:%M:%S}, every {frame.attrs['step']:g} s"
-    output.console.print(output.table(columns, rows, title=title))
+    return output.table(columns, rows, title=title, whole=[""], spare=spare)
 
 
 def _figures(series: pd.Series[float]) -> dict[str, float]:

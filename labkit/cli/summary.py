@@ -104,7 +104,7 @@ def _by_endpoint_and_status(stats: Stats) -> Any:
         for row in stats.to_frame().to_dict("records")
     ]
     columns = ["endpoint", "status", "requests", "share", "p50 ms", "p95 ms", "p99 ms"]
-    return output.table(columns, rows)
+    return output.table(columns, rows, spare=["p99 ms", "p95 ms", "p50 ms"])
 
 
 def _counts(stats: Stats) -> str:
