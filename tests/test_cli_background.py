@@ -92,6 +92,8 @@ def test_start_twice_status_and_stop_twice(app: App, processes: Processes):
     shown = labkit("status")
     assert f"process {first['pid']}" in shown.stdout
     assert "running since" in shown.stdout
+    told = data("logs", "-n", "2")
+    assert (told["log"], len(told["lines"]) in (1, 2)) == (first["log"], True)
     stopped = data("stop")
     assert stopped["running"] is False
     (last,) = stopped["background"]
@@ -110,6 +112,8 @@ def test_start_twice_status_and_stop_twice(app: App, processes: Processes):
 
 def test_nothing_has_ever_run(processes: Processes):
     assert data("status") == {"running": False, "background": []}
+    assert data("logs") == {"log": None, "lines": []}
+    assert labkit("logs", "-f", "--json").returncode == 2
     assert labkit("status").stdout.startswith("No background traffic is running. Start it:")
     assert labkit("stop").stdout == "No background traffic is running.\n"
     logs = labkit("logs")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -107,6 +108,14 @@ def test_deploy_files_are_written_and_explained(tmp_path: Path):
     text = (folder / "flask-app.service").read_text()
     assert "ExecStart=/opt/x/python3 -m app" in text
     assert "User=shop" in text
+
+
+def test_commands_with_a_path_that_has_spaces_are_ones_to_copy(tmp_path: Path):
+    folder = tmp_path / "my files"
+    output = labkit("deploy-files", str(folder)).output
+    commands = [shlex.split(line) for line in output.splitlines() if line.startswith("  ")]
+    assert ["systemd-analyze", "verify", str(folder / "flask-app.service")] in commands
+    assert ["promtool", "check", "config", str(folder / "prometheus.yml")] in commands
 
 
 def test_deploy_files_refuse_to_overwrite(tmp_path: Path):

@@ -12,7 +12,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import pexpect
 import psutil
 import pytest
@@ -21,7 +20,6 @@ from click.testing import CliRunner
 
 from labkit import registry
 from labkit.cli import main
-from labkit.cli.up import _figures
 from tests.cli_process import COMMAND, environment, finish, gone, processes_below, terminal
 from tests.ports import steady_port
 from tests.prometheus_lines import binaries
@@ -208,6 +206,20 @@ def test_a_time_that_is_none_is_a_usage_error_of_an_explanation(up, moment):
     assert done.exit_code == 2, (done.output, done.exception)
 
 
+def test_an_explanation_as_json_has_every_step(up):
+    done = invoke("explain", "sum(rate(up[1s]))", "--json")
+    assert done.exit_code == 0, done.output
+    data = json.loads(done.stdout)
+    assert [(step["depth"], step["expression"]) for step in data["steps"]] == [
+        (0, "sum(rate(up[1s]))"),
+        (1, "rate(up[1s])"),
+        (2, "up[1s]"),
+    ]
+    assert all(step["sentence"] for step in data["steps"])
+    assert data["query"] == "sum(rate(up[1s]))"
+    assert data["warnings"]
+
+
 @pytest.mark.parametrize("promql", ["nosuch", "sum(", "ALERTS"])
 def test_a_note_or_an_error_advises_commands_rather_than_calls(up, promql):
     for command in ("query", "explain"):
@@ -276,26 +288,6 @@ def test_prometheus_port_taken_is_said_and_the_app_stops_again(env):
     assert done.returncode == 1
     assert port in done.stderr
     assert "--prometheus-port" in done.stderr
-
-
-class Rarely:
-    """A lab whose Prometheus answers to queries over at least four of its scrapes."""
-
-    scrape_interval = 20.0
-
-    def __init__(self) -> None:
-        self.client = self
-        self.asked: list[str] = []
-
-    def query(self, promql: str) -> pd.DataFrame:
-        self.asked.append(promql)
-        return pd.DataFrame({"value": [2.5]})
-
-
-def test_the_status_looks_back_over_at_least_four_scrapes():
-    lab: Any = Rarely()
-    assert _figures(lab) == "2.5 requests/s, 2 % of them 5xx"
-    assert all("[80s]" in promql and "[30s]" not in promql for promql in lab.asked)
 
 
 # The last of those that use it, as it ends it.

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from labkit.cli.up import _figures
 from labkit.panels.chart import LiveChart
 from labkit.windows import live
 
@@ -33,3 +34,23 @@ def test_the_panels_chart_follows_the_scrapes():
     client: Any = Client()
     LiveChart(client).png()
     assert all("[80s]" in promql and "[30s]" not in promql for promql in client.asked)
+
+
+class Rarely:
+    """A lab whose Prometheus answers to queries over at least four of its scrapes."""
+
+    scrape_interval = 20.0
+
+    def __init__(self) -> None:
+        self.client = self
+        self.asked: list[str] = []
+
+    def query(self, promql: str) -> pd.DataFrame:
+        self.asked.append(promql)
+        return pd.DataFrame({"value": [2.5]})
+
+
+def test_the_status_looks_back_over_at_least_four_scrapes():
+    lab: Any = Rarely()
+    assert _figures(lab) == "2.5 requests/s, 2 % of them 5xx"
+    assert all("[80s]" in promql and "[30s]" not in promql for promql in lab.asked)

@@ -101,9 +101,18 @@ def status(url: str | None, as_json: bool) -> None:
     show_default=True,
     help="How many of the last lines.",
 )
-def logs(url: str | None, follow: bool, lines: int) -> None:
-    """Show the last lines of its log: starts, ends, outages, and the counts every 10 seconds."""
+@json_option
+def logs(url: str | None, follow: bool, lines: int, as_json: bool) -> None:
+    """Show the last lines of its log: starts, ends, outages, and the counts every 10 seconds.
+
+    With --json: the path as `log`, and its `lines`.
+    """
+    if follow and as_json:
+        raise click.UsageError("Give either --follow or --json.")
     chosen = _only(_chosen(url))
+    if as_json:
+        emit_json({"log": chosen and chosen.log, "lines": _last(chosen, lines)})
+        return
     if chosen is None:
         click.echo("There is no background traffic, nor a log of one that ended.", err=True)
         return
@@ -165,6 +174,10 @@ def _only(chosen: Sequence[Background]) -> Background | None:
         targets = "\n".join(f"  --url {each.url}" for each in chosen)
         raise click.UsageError(f"Background traffic goes to several targets; say which:\n{targets}")
     return chosen[0] if chosen else None
+
+
+def _last(chosen: Background | None, lines: int) -> list[str]:
+    return chosen.logs(lines).splitlines() if chosen else []
 
 
 def _emit(chosen: Sequence[Background], seen: Sequence[BackgroundStatus]) -> None:

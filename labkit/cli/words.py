@@ -12,7 +12,7 @@ _HEADERS = """LABKIT_PROMETHEUS_HEADERS='{"Authorization": "Bearer …"}'"""
 
 # What a message advises in a cell, and in a terminal; phrases come before the calls in them.
 _INSTEAD = [
-    (re.compile(pattern), instead)
+    (re.compile(pattern.replace(" ", r"\s+")), instead)  # a text may be wrapped
     for pattern, instead in (
         (r"see lab\.status\(\) and lab\.logs\('prometheus'\), or call labkit\.start\(\) again",
          "see `labkit logs prometheus`, or start one with `labkit up`"),
@@ -21,7 +21,7 @@ _INSTEAD = [
         (r", or the notebook's labkit\.start\(\)", ""),
         (r"; lab\.alerts\(\) lists them all", ""),
         (r"(?:lab\.logs\([^)]*\)(?: and )?)+, or (`labkit logs .+?`) in a terminal", r"\1"),
-        (r"lab[\w. ={}]*\([^)]*\)(?:\.check\(\))? in (?:a|the) notebook, (`[^`]+`) in a terminal",
+        (r"lab[\w.\s={}]*\([^)]*\)(?:\.check\(\))? in (?:a|the) notebook, (`[^`]+`) in a terminal",
          r"\1"),
         (r"lab\.metrics\(\)", _NAMES),
         (r"lab\.logs\(['\"](\w+)['\"]\)", r"`labkit logs \1`"),
