@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import subprocess
 from pathlib import Path
@@ -108,3 +109,21 @@ def test_a_full_standard_output_is_said_in_a_line(state, arguments):
         )
     assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
     assert "The output cannot be written: No space left" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "make room on the disk"),
+        (OSError(errno.EROFS, "Read-only file system", "/x"), "allow writing there"),
+    ],
+)
+def test_a_file_that_the_system_refuses_is_said_in_two_lines(monkeypatch, error, words):
+    def refuse(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("labkit.checks.check", refuse)
+    done = invoke("check")
+    assert (done.exit_code, done.stderr.count("\n")) == (1, 2), (done.output, done.exception)
+    assert str(error) in done.stderr
+    assert words in done.stderr

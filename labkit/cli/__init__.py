@@ -8,6 +8,7 @@ import sys
 from contextlib import suppress
 from importlib import import_module
 from io import TextIOWrapper
+from traceback import walk_tb
 from typing import Any
 
 import click
@@ -79,10 +80,17 @@ class LazyGroup(click.Group):
 
 def _said(error: OSError) -> str:
     """Return what the system refused, and what to do about it."""
-    if error.filename is not None:
-        return f"{printable(str(error))}\nNext: {_REFUSED[error.errno or 0]}"
-    _abandon_output()
-    return f"The output cannot be written: {error.strerror}."
+    if _raised_in(error) in ("click", "rich", __name__):
+        _abandon_output()
+        return f"The output cannot be written: {error.strerror}."
+    return f"{printable(str(error))}\nNext: {_REFUSED[error.errno or 0]}"
+
+
+def _raised_in(error: OSError) -> str:
+    """Return whose code met an error: a package, or this module; click, rich and it print."""
+    *_, (frame, _) = walk_tb(error.__traceback__)
+    name = str(frame.f_globals["__name__"])
+    return name if name == __name__ else name.partition(".")[0]
 
 
 def _abandon_output() -> None:

@@ -137,7 +137,7 @@ def _stop(run: TrafficRun) -> None:
         run.stop(_STOP_SECONDS)
     except StillRunning:
         words = "The process that sends the traffic does not report any more."
-        run.end("failed", WorkerDied(words, next_step="see whether something stopped it."))
+        run.end("failed", WorkerDied(words))
 
 
 def show(run: TrafficRun, *, what: str, as_json: bool) -> None:
