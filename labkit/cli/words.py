@@ -7,7 +7,7 @@ import re
 from labkit.errors import LabError
 
 _LAYOUT = "\n\t"
-_NAMES = """`labkit query 'count by (__name__) ({__name__=~"flask_.*"})'`"""
+_NAMES = """`labkit query 'count by (__name__) ({__name__!=""})'`"""
 _HEADERS = """LABKIT_PROMETHEUS_HEADERS='{"Authorization": "Bearer …"}'"""
 
 # What a message advises in a cell, and in a terminal; phrases come before the calls in them.
