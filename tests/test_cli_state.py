@@ -103,7 +103,7 @@ def test_a_failure_in_a_scenario_brings_the_menu_back(server, tmp_path):
 
 
 @posix
-@pytest.mark.parametrize("seconds", [0.0, 0.02, 0.1, 0.3])
+@pytest.mark.parametrize("seconds", [0.0, 0.02, 0.1, 0.3, 0.5])
 def test_ctrl_c_hit_twice_loses_neither_the_summary_nor_the_exit_code(server, tmp_path, seconds):
     command = [*COMMAND, "spike", "2", "60", "--mix", "/=1", "--url", server.url]
     with subprocess.Popen(

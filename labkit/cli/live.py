@@ -52,7 +52,7 @@ def send_and_tell(
         shape = make_shape()
     target = find_app(sending.url)
     check_reachable(target.url, allow_remote=sending.allow_remote)
-    with noting() as ending, worker() as sender:
+    with noting(last=True) as ending, worker() as sender:
         run = start(sender, target, sending, shape)
         try:
             watch(run, ending, what=f"{what} to {target.url}")

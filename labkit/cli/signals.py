@@ -68,11 +68,20 @@ class Ending:
 
 
 @contextmanager
-def noting() -> Iterator[Ending]:
-    """Note the first ending signal instead of acting on it; a later one breaks off."""
+def noting(*, last: bool = False) -> Iterator[Ending]:
+    """Note the first ending signal instead of acting on it; a later one breaks off.
+
+    Args:
+        last: whether the command is over afterwards: once asked to end, it is not killed by a
+            signal that comes while Python itself ends, so that its exit code stays.
+    """
     ending = Ending()
-    with _handling(lambda number, _: ending.note(number)):
-        yield ending
+    try:
+        with _handling(lambda number, _: ending.note(number)):
+            yield ending
+    finally:
+        if last and ending.asked:
+            _ignore()
 
 
 @contextmanager
@@ -83,12 +92,16 @@ def interrupting() -> Iterator[None]:
     """
 
     def interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        for each in _ENDING:
-            signal.signal(each, signal.SIG_IGN)
+        _ignore()
         raise KeyboardInterrupt
 
     with _handling(interrupt):
         yield
+
+
+def _ignore() -> None:
+    for number in _ENDING:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager
