@@ -154,9 +154,10 @@ def test_ctrl_c_stops_cleanly_with_the_summary(app, server, env, arguments, ends
         child.expect(r"stopped.* after \d+\.\d s")
         assert finish(child) == ends
         assert gone(below)
-        sent, answered = re.search(r"(\d+) sent, (\d+) answered", child.before).groups()
+        sent, answered = re.search(r"([\d,]+) sent, ([\d,]+) answered", child.before).groups()
     assert "Traceback" not in child.before
-    assert int(answered) <= sum(counted(app).values()) <= int(sent)
+    least, most = (int(text.replace(",", "")) for text in (answered, sent))
+    assert least <= sum(counted(app).values()) <= most
 
 
 def test_continuous_counts_on_and_ends_with_exit_code_0_on_sigterm(app, server, env):

@@ -152,12 +152,11 @@ def _require_prometheus(lab: Lab) -> None:
 def _figures(lab: Lab) -> str:
     """Return the traffic of the last half minute, or four scrapes, in a few words."""
     from labkit.errors import QueryError
-    from labkit.promql.catalog import QUERIES
-    from labkit.windows import live
+    from labkit.promql.catalog import QUERIES, live, live_seconds
 
     def ask(name: str, promql: str = "{}") -> pd.Series[float]:
         # Not lab.query: its notes on what is empty would stand in the status line.
-        words = live(promql.format(QUERIES[name].promql), lab.scrape_interval)
+        words = live(promql.format(QUERIES[name].promql), live_seconds(lab.scrape_interval))
         return lab.client.query(words)["value"].dropna()
 
     try:

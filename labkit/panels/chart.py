@@ -6,8 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from labkit import plots
-from labkit.promql.catalog import QUERIES
-from labkit.windows import live
+from labkit.promql.catalog import QUERIES, live, live_seconds
 
 if TYPE_CHECKING:
     from labkit.promql.client import Client
@@ -33,7 +32,7 @@ class LiveChart:
         age_minutes = (time.monotonic() - self._began) / 60
         minutes = min(max(SHORTEST_MINUTES, age_minutes), LONGEST_MINUTES)
         for axes, query in zip(self._figure.axes, TILES, strict=True):
-            promql = live(query.promql, self._client.scrape_interval)
+            promql = live(query.promql, live_seconds(self._client.scrape_interval))
             frame = self._client.query_range(promql, minutes=minutes)
             draw = getattr(plots, query.kind)
             draw(frame, ax=axes, title=query.title, unit=query.unit, threshold=query.threshold)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from labkit.promql.steps import duration
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -116,6 +118,25 @@ QUERIES: Mapping[str, Query] = MappingProxyType(
 )
 
 UNKNOWN = "value"  # where the unit is not known; an axis says at least that
+
+
+_WINDOW_SECONDS = (30, 60, 120, 300, 600, 1800, 3600)
+_SCRAPES = 4  # a rate needs two, and one may be late or missing
+
+
+def live_seconds(scrape_interval: float) -> int:
+    """Return the window of live queries: half a minute, or as long as four scrapes take.
+
+    Args:
+        scrape_interval: seconds between two scrapes.
+    """
+    least = _SCRAPES * scrape_interval
+    return next((s for s in _WINDOW_SECONDS if s >= least), _WINDOW_SECONDS[-1])
+
+
+def live(promql: str, seconds: int) -> str:
+    """Return a live query over another window than its 30 seconds."""
+    return promql.replace("[30s]", f"[{duration(seconds * 1000)}]")
 
 
 def describe(promql: str) -> Query:

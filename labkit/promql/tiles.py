@@ -12,8 +12,9 @@ from labkit.promql.catalog import (
     ERROR_RATIO_THRESHOLD_PERCENT,
     LATENCY_OBJECTIVE_SECONDS,
     QUERIES,
+    live,
+    live_seconds,
 )
-from labkit.promql.steps import duration
 
 TileKind: TypeAlias = Literal["line", "quantiles", "bars", "gauge", "table"]
 Thresholds: TypeAlias = "float | Sequence[float]"
@@ -161,31 +162,25 @@ def _finite(value: Any) -> float:
     return number
 
 
-_WINDOW_SECONDS = (30, 60, 120, 300, 600, 1800, 3600)
-
-
 def standard(scrape_interval: float = 1.0) -> tuple[Tile, ...]:
     """Return the lab's own tiles, with windows of at least four scrapes.
 
     Args:
         scrape_interval: seconds between two scrapes.
     """
-    short = next((s for s in _WINDOW_SECONDS if s >= 4 * scrape_interval), _WINDOW_SECONDS[-1])
+    short = live_seconds(scrape_interval)
     # Two minutes, as the alert HighErrorRate has it: the gauge is red when the alert's condition
     # holds. Over less, the calm mix would cross the threshold by chance.
     long = max(short, 120)
 
-    def over(promql: str, seconds: int = short) -> str:
-        return promql.replace("[30s]", f"[{duration(seconds * 1000)}]")
-
     rate, latency = QUERIES["live_request_rate"].promql, QUERIES["live_latency"].promql
     share = QUERIES["live_error_ratio"].promql
     return (
-        Tile("Requests per second, by endpoint", over(rate), "line", "requests/s"),
-        Tile("Latency", over(latency), "quantiles", "s", LATENCY_OBJECTIVE_SECONDS),
+        Tile("Requests per second, by endpoint", live(rate, short), "line", "requests/s"),
+        Tile("Latency", live(latency, short), "quantiles", "s", LATENCY_OBJECTIVE_SECONDS),
         Tile(
             f"5xx answers, over {_spelt(long)}",
-            over(share, long),
+            live(share, long),
             "gauge",
             "%",
             ERROR_RATIO_THRESHOLD_PERCENT,
@@ -204,7 +199,7 @@ def standard(scrape_interval: float = 1.0) -> tuple[Tile, ...]:
         ),
         Tile(
             f"Endpoints, over {_spelt(short)}",
-            MappingProxyType({name: over(promql) for name, promql in _BY_ENDPOINT.items()}),
+            MappingProxyType({name: live(promql, short) for name, promql in _BY_ENDPOINT.items()}),
             "table",
             MappingProxyType({"rate": "requests/s", "5xx": "%", "p95": "s"}),
             MappingProxyType(

@@ -137,9 +137,10 @@ class Background:
             verify=self._request["verify"],
         )
         now = time.time()
-        self._save(state="running", seed=run.seed, started_at=now, ends_at=now + self._seconds)
         what = (status.intensity, status.mix, run.seed, status.url, os.getpid())
         _log.info("started: %s, mix %s, seed %d, to %s (process %d)", *what)
+        # Then only: what is said to run has said in its log that it does.
+        self._save(state="running", seed=run.seed, started_at=now, ends_at=now + self._seconds)
         return run
 
     def _watch(self, run: TrafficRun) -> tuple[str, str]:

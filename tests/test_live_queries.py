@@ -9,14 +9,15 @@ import pytest
 
 from labkit.cli.up import _figures
 from labkit.panels.chart import LiveChart
-from labkit.windows import live
+from labkit.promql.catalog import live, live_seconds
 
 
 @pytest.mark.parametrize(
-    ("interval", "window"), [(0.1, "30s"), (1.0, "30s"), (7.5, "30s"), (15, "60s"), (20.5, "82s")]
+    ("interval", "window"), [(0.1, "30s"), (1.0, "30s"), (7.5, "30s"), (15, "1m"), (20.5, "2m")]
 )
 def test_a_live_query_looks_back_over_half_a_minute_and_four_scrapes(interval, window):
-    assert live("a[30s] / b[30s] + c[5m]", interval) == f"a[{window}] / b[{window}] + c[5m]"
+    query = live("a[30s] / b[30s] + c[5m]", live_seconds(interval))
+    assert query == f"a[{window}] / b[{window}] + c[5m]"
 
 
 class Client:
@@ -33,7 +34,7 @@ class Client:
 def test_the_panels_chart_follows_the_scrapes():
     client: Any = Client()
     LiveChart(client).png()
-    assert all("[80s]" in promql and "[30s]" not in promql for promql in client.asked)
+    assert all("[2m]" in promql and "[30s]" not in promql for promql in client.asked)
 
 
 class Rarely:
@@ -53,4 +54,4 @@ class Rarely:
 def test_the_status_looks_back_over_at_least_four_scrapes():
     lab: Any = Rarely()
     assert _figures(lab) == "2.5 requests/s, 2 % of them 5xx"
-    assert all("[80s]" in promql and "[30s]" not in promql for promql in lab.asked)
+    assert all("[2m]" in promql and "[30s]" not in promql for promql in lab.asked)
