@@ -28,7 +28,7 @@ course: setup  ## run all notebooks, and write them as pages to read in course/
 	@$(BIN)/python -m labkit course course --html
 
 test: lint  ## lint, types and all tests
-	@$(BIN)/python -m pytest -n 4 --dist loadscope --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n 5 --dist loadscope --no-loadscope-reorder
 
 lint: setup-test  ## style, types and import rules
 	@$(BIN)/ruff check .
