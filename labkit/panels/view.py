@@ -34,7 +34,7 @@ FAULT_SLIDERS = (
 )
 _PERCENT = 100.0
 _WIDTH = 840
-_LEFT, _RIGHT = 430, 370
+_LEFT, _RIGHT = 408, 362  # side by side in the narrowest page of a laptop
 
 
 class ControlView:
@@ -60,7 +60,7 @@ class ControlView:
         self._chart_note = widgets.HTML()
         columns = widgets.HBox(
             [self._scenarios(), self._app()],
-            layout=widgets.Layout(flex_flow="row wrap", grid_gap="8px 24px"),
+            layout=widgets.Layout(flex_flow="row wrap", grid_gap="8px 16px"),
         )
         self.box = widgets.VBox(
             [
@@ -193,7 +193,7 @@ class ControlView:
         )
         self._inputs.append(slider)
         self._sliders[field] = (slider, scale)
-        return _row([_words(label, 166), slider])
+        return _row([_words(label, 146), slider])
 
     def follow_faults(self) -> None:
         """Move the sliders where the faults were changed by code; an app elsewhere is not asked."""
