@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
+import requests
 from click.testing import CliRunner
 
 from app import create_app
@@ -73,6 +74,13 @@ def sender_below(pid: int) -> psutil.Process:
     return found()[-1]  # the first is its guard
 
 
+def answered(server: AppServer) -> float:
+    """Return how many requests to / the app has answered."""
+    page = requests.get(f"{server.url}/metrics", timeout=10).text
+    lines = [line for line in page.splitlines() if line.startswith("flask_requests_total{")]
+    return sum(float(line.split()[-1]) for line in lines if 'endpoint="/"' in line)
+
+
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals and terminals of POSIX systems")
 
 
@@ -113,10 +121,9 @@ def test_ctrl_c_hit_twice_loses_neither_the_summary_nor_the_exit_code(server, tm
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        sender_below(process.pid)
-        time.sleep(0.5)
+        wait_for(lambda: answered(server) > 10)
         process.send_signal(signal.SIGINT)
-        time.sleep(seconds)
+        threading.Event().wait(seconds)
         process.send_signal(signal.SIGINT)
         words, problems = process.communicate(timeout=30)
     assert (process.returncode, "Aborted" in problems) == (130, False), problems
