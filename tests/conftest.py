@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import threading
 import time
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
 # Threads that libraries start once and keep for the life of the process.
 LIBRARY_THREADS = {"tqdm_monitor", "IPythonHistorySavingThread"}
+# A job that a script has put in the background ignores Ctrl-C, and so would what tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 SETTLE_SECONDS = 10.0  # only a leak takes as long
 
 
