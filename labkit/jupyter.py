@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from labkit.errors import LabError, PortInUse, StartupTimeout
+from labkit.loopback import open_session
 from labkit.notebook_files import COURSE_FILE, FIRST_NOTEBOOK, first, shipped
 from labkit.ports import holder_of
 from labkit.processes import ChildProcess
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 _PACKAGE = Path(__file__).parent
 _CONFIG = _PACKAGE / "jupyter_config"
 START_SECONDS = 60.0
+_STARTS = 3  # where two begin at once, both find the same port free
+_NO_PORT = "no available port could be found"
 # Jupyter gives a kernel five seconds to end by itself, and the kernel stops its lab meanwhile.
 STOP_SECONDS = 15.0
 
@@ -126,9 +129,24 @@ class JupyterServer:
     def __init__(self, folder: Path, *, port: int | None = None, browser: bool = False) -> None:
         self._run = RunFolder()
         self._first = first(folder)
-        started_at = time.time()
+        for left in reversed(range(_STARTS)):
+            started_at = time.time()
+            self._child = self._start(folder, port=port, browser=browser)
+            try:
+                self._info = self._wait_until_serving(started_at, port)
+                break
+            except PortInUse:  # found free, and another's by the time it was opened
+                self._child.stop()
+                if port is not None or not left:
+                    self.close()
+                    raise
+            except BaseException:
+                self.close()
+                raise
+
+    def _start(self, folder: Path, *, port: int | None, browser: bool) -> ChildProcess:
         try:
-            self._child = ChildProcess(
+            return ChildProcess(
                 command(folder, port=port, browser=browser),
                 log=self._run.log("jupyter"),
                 grace_seconds=STOP_SECONDS,
@@ -136,11 +154,6 @@ class JupyterServer:
             )
         except BaseException:
             self._run.close()
-            raise
-        try:
-            self._info = self._wait_until_serving(started_at, port)
-        except BaseException:
-            self.close()
             raise
 
     @property
@@ -208,7 +221,7 @@ class JupyterServer:
         return info
 
     def _serving(self, started_at: float) -> dict[str, Any] | None:
-        """Return what the server wrote about itself, which it does once it listens."""
+        """Return what the server wrote about itself, once it answers: it does so before."""
         from jupyter_core.paths import jupyter_runtime_dir
 
         for pid in self._processes():
@@ -219,7 +232,7 @@ class JupyterServer:
                 info: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             except (OSError, ValueError):  # not there, or half written
                 continue
-            return info
+            return info if _answers(info) else None
         return None
 
     def _processes(self) -> list[int]:
@@ -239,11 +252,33 @@ class JupyterServer:
                 evidence=holder_of(port),
                 next_step="leave out --port and the first free one is taken.",
             )
+        if port is None and _NO_PORT in evidence:
+            return PortInUse(
+                "Another program took the port that JupyterLab had found free.",
+                evidence=evidence,
+                next_step="try again, or choose a port with --port.",
+            )
         return LabError(
             f"JupyterLab ended with exit code {self.poll()} before it served a page.",
             evidence=evidence,
             next_step="remove what its log names; see also `jupyter lab --debug`.",
         )
+
+
+def _answers(info: dict[str, Any]) -> bool:
+    """Whether a server answers at its address, and not another one that has its port."""
+    import requests
+
+    address = f"{info['url']}api/status"
+    headers = {"Authorization": f"token {info['token']}"}
+    with open_session(address) as session:
+        try:
+            answer = session.get(address, headers=headers, timeout=2, allow_redirects=False)
+        except requests.exceptions.SSLError:  # a certificate of the person's own
+            return True
+        except requests.RequestException:
+            return False
+    return answer.ok or not info["token"]
 
 
 def open_lab(

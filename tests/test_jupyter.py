@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -23,6 +24,7 @@ from labkit.errors import LabError, PortInUse
 from labkit.jupyter import (
     FIRST_NOTEBOOK,
     JupyterServer,
+    _answers,
     command,
     environment,
     has_display,
@@ -106,6 +108,26 @@ def test_taken_port_is_refused_by_number_and_stepped_over_otherwise(
             port = urlsplit(server.url).port
     assert port is not None
     assert 0 < abs(port - taken) <= 100, "one nearby"
+
+
+def test_a_server_serves_once_it_answers_itself(folder: Path) -> None:
+    """It writes its file before it opens its port, which may be another's by then."""
+    with JupyterServer(folder) as server:
+        info = {"url": server.url, "token": server.token}
+        assert _answers(info)
+        assert not _answers({**info, "token": "that of another server on this port"})
+    assert not _answers(info)
+
+
+def test_several_that_start_at_once_have_a_port_each(folder: Path) -> None:
+    with ThreadPoolExecutor(3) as pool:
+        servers = list(pool.map(lambda _: JupyterServer(folder), range(3)))
+    try:
+        assert len({server.url for server in servers}) == 3
+        assert all(_answers({"url": s.url, "token": s.token}) for s in servers)
+    finally:
+        for server in servers:
+            server.close()
 
 
 def test_jupyterlab_that_cannot_start_shows_why(
